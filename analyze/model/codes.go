@@ -1,0 +1,47 @@
+package model
+
+// A Code documents one suspicion code. Codes are stable: scripts match them.
+type Code struct {
+	Code    string
+	Meaning string // one sentence
+	Remedy  string // what usually helps, in general words
+}
+
+// Codes returns every suspicion code, sorted. docs/suspicions.md is generated
+// from it, and a test fails when a code has no scenario or unit test.
+func Codes() []Code {
+	return []Code{
+		{"bridge/hairpin", "A packet must leave its bridge by the port it came in by, and the port's hairpin mode is off.", "Turn hairpin mode of the bridge port on (hairpinMode in the CNI configuration)."},
+		{"bridge/no-master", "A device that should be a port of a bridge is not.", "Put the device back into its bridge, or recreate the pod."},
+		{"bridge/port-state", "A bridge port is not in the forwarding state.", "Bring the port's device up; look at STP."},
+		{"cluster/node-not-ready", "The node that the packet crosses reports that it is not ready.", "Look at the node's conditions."},
+		{"fdb/missing", "The forwarding database has no entry for the frame's destination.", "Restart the CNI agent of the node, which writes the entry."},
+		{"fdb/wrong", "The forwarding database sends the frame to the wrong place.", "Restart the CNI agent of the node, which writes the entry."},
+		{"link/down", "A device on the way is down.", "Set the device up."},
+		{"link/missing", "A device on the way does not exist.", "Restart the CNI agent, or recreate the pod."},
+		{"mtu/too-small", "Full-size packets are larger than an MTU on the way and are lost.", "Make the MTUs agree: pod MTU + encapsulation <= underlay MTU."},
+		{"neigh/missing", "No neighbour entry exists and nobody answers for the address of the next hop.", "Restart the CNI agent if it writes the entry; otherwise see that the next hop is up."},
+		{"neigh/wrong", "The neighbour entry leads to a hardware address that is not the next hop's.", "Delete the entry."},
+		{"netfilter/drop", "A rule drops the packet.", "Remove the rule, or put an exception before it."},
+		{"netfilter/reject", "A rule rejects the packet.", "Remove the rule, or put an exception before it."},
+		{"netfilter/masquerade-missing", "The packet leaves with a source address that cannot be answered.", "Restore the masquerade rules."},
+		{"policy/not-enforced", "A NetworkPolicy denies the conversation and the network does not enforce it.", "Install a policy engine, if the policy is meant."},
+		{"policy/denied", "A NetworkPolicy denies the conversation.", "Allow it in the policy, if it is meant to pass."},
+		{"route/blackhole", "A blackhole route silently discards the packet.", "Delete the route."},
+		{"route/diverted", "The packet is routed another way than the network plugin means.", "Correct the route or policy rule."},
+		{"route/missing", "A route that the network plugin writes is missing.", "Restart the CNI agent of the node, which writes the route."},
+		{"route/unreachable", "A route refuses the packet.", "Delete the route."},
+		{"service/no-endpoints", "The Service has no ready endpoint for this packet.", "See why no pod matches the selector or is ready."},
+		{"service/no-port", "The Service does not have this port.", "Use a port of the Service."},
+		{"service/not-translated", "The node's rules do not translate the Service's address.", "Restart kube-proxy on the node."},
+		{"service/stale-endpoint", "The node's rules send the Service to an address that is not an endpoint of it.", "Restart kube-proxy on the node."},
+		{"socket/loopback-only", "The port is served only on a loopback address.", "Bind the server to the pod's address or to all."},
+		{"socket/none", "Nobody listens on the port.", "Start the server, or correct the port."},
+		{"sysctl/bridge-nf", "Bridged packets bypass netfilter, so that replies are not translated back.", "Set net.bridge.bridge-nf-call-iptables=1."},
+		{"sysctl/ip-forward", "Forwarding is off, so packets of others are discarded.", "Set net.ipv4.ip_forward=1."},
+		{"sysctl/rp-filter", "Reverse path filtering discards the packet.", "Set rp_filter to 0 or 2, or mend the route back."},
+		{"sysctl/route-localnet", "A packet to or from 127.0.0.0/8 is discarded as martian.", "Do not use loopback addresses across devices, or set route_localnet."},
+		{"walk/loop", "The packet comes back to where it has been.", "Correct the routes."},
+		{"walk/martian", "The packet's source address is impossible on the device it came in by.", "Correct the source address or the routes."},
+	}
+}

@@ -1,0 +1,149 @@
+package model
+
+// A NetNodeType is the kind of a NetNode.
+type NetNodeType string
+
+// The kinds of NetNode.
+const (
+	NetNodeTypePod      NetNodeType = "pod"
+	NetNodeTypeNode     NetNodeType = "node"
+	NetNodeTypeExternal NetNodeType = "external" // a host outside the cluster, in the bundle or not
+	NetNodeTypeGeneric  NetNodeType = "generic"  // a network namespace that no pod or node is known to own
+)
+
+// A Hop names a NetNode. It is comparable and opaque: use it as a map key,
+// never take it apart.
+type Hop struct {
+	Type NetNodeType
+	ID   string // "namespace/name" of a pod, name of a node or external host, address of the rest
+}
+
+func (h Hop) String() string { return string(h.Type) + ":" + h.ID }
+
+// A Transmission is a packet on its way to the next hop.
+type Transmission struct {
+	NextHop Hop
+	Link    *Link
+}
+
+// A NetNodeAction is what a NetNode can do with a packet.
+//
+// What is wrong with the network is reported on the NetNode as a [Suspicion].
+// An error means that the simulation itself could not go on.
+type NetNodeAction interface {
+	// Node returns the vertex of the path that this action stands for.
+	Node() *NetNode
+	// Send originates a packet to dst.
+	Send(dst Endpoint, protocol Protocol) ([]Transmission, error)
+	// Receive takes a packet from upstream. A node that keeps the packet
+	// returns no transmission.
+	Receive(upstream *Link) ([]Transmission, error)
+}
+
+// A NetNode is a vertex of a [PacketPath].
+type NetNode struct {
+	Hop
+	Suspicions []Suspicion
+	Visits     []*Visit // in order of arrival
+}
+
+// Report adds s to the suspicions of n, once.
+func (n *NetNode) Report(s Suspicion) {
+	s.On = n.Hop
+	for _, have := range n.Suspicions {
+		if have.Code == s.Code && have.Message == s.Message {
+			return
+		}
+	}
+	n.Suspicions = append(n.Suspicions, s)
+}
+
+// A Visit is what one NetNode did with one packet, on one branch of the walk.
+type Visit struct {
+	Node        *NetNode
+	Input       *Link  // nil where the packet was born
+	Born        Packet // the packet as it was born; valid iff Input is nil
+	Output      *Link  // nil if the packet's journey ended here
+	Trace       []Step
+	Disposition Disposition    // Forwarded unless the packet's journey ended here
+	Reason      string         // why it ended so, for people; "" if Forwarded
+	Evidence    string         // file:line of what decided, "" if nothing did
+	Answer      *Packet        // the packet that the node sends back: a reply, a reset or an ICMP error; nil if it stays silent
+	Answers     []Transmission // Answer on its way out of this node, filled by whoever made the answer leave
+	Flow        *Flow          // what the branch has left behind up to here
+	Doubts      []Doubt        // what this branch took for granted that the bundle does not tell
+	Share       float64        // of all such packets, how many come this way: 1 is all
+}
+
+// A Doubt is a question that the bundle leaves open and on which a branch of
+// the walk depends.
+type Doubt struct {
+	What     string // "rule not understood: -m foo", "conntrack not collected"
+	Evidence string // file:line
+}
+
+// A LinkType is the kind of a Link.
+type LinkType string
+
+// The kinds of Link.
+const (
+	LinkVeth     LinkType = "veth"
+	LinkInfra    LinkType = "infra"    // the underlay between nodes
+	LinkExternal LinkType = "external" // out of what the bundle knows
+	LinkLocal    LinkType = "local"    // within one namespace
+)
+
+// A LinkAttribute describes one end of a Link.
+type LinkAttribute struct {
+	Interface string // "" if unknown
+	PeerIndex int    // 0 unless the interface is a veth
+}
+
+// A Link is an edge of a [PacketPath]. The sender fills everything but
+// Destination, which only the walker sets; after that nobody changes it.
+type Link struct {
+	Type                 LinkType
+	Source, Destination  *NetNode
+	Packet               Packet
+	SourceAttribute      LinkAttribute
+	DestinationAttribute LinkAttribute
+	Intended             bool   // what the plugin meant and the network does not do
+	From                 *Visit // the visit that sent it
+}
+
+// A Flow remembers what one branch of the walk has left behind in the
+// namespaces it crossed, so that the reply finds its translations. It is an
+// immutable list: a longer one shares its tail. Nil is the empty Flow.
+type Flow struct {
+	Rest  *Flow
+	Netns string // identity of the namespace, such as "nodes/n1/netns/host"
+	Conn  Conn
+}
+
+// With returns f and c, which namespace netns now tracks.
+func (f *Flow) With(netns string, c Conn) *Flow { return &Flow{Rest: f, Netns: netns, Conn: c} }
+
+// Conns returns the entries of netns, newest first.
+func (f *Flow) Conns(netns string) (conns []Conn) {
+	for ; f != nil; f = f.Rest {
+		if f.Netns == netns {
+			conns = append(conns, f.Conn)
+		}
+	}
+	return conns
+}
+
+// A Conn is one conntrack entry: what the first packet looked like, and what
+// packets in the other direction will look like. Without translation Reply is
+// the inverse of Original.
+type Conn struct {
+	Original, Reply Tuple
+	Mark            uint32
+	Evidence        string // where the entry was dumped; "" if the walk made it
+}
+
+// A PacketPath is the graph that one diagnosis walked, in walking order.
+type PacketPath struct {
+	Nodes []*NetNode
+	Links []*Link
+}

@@ -1,0 +1,112 @@
+package netfilter
+
+import "github.com/pathsnap/pathsnap/analyze/model"
+
+// Choices enumerates every sequence of answers to the open questions of a run,
+// by running it again with the last open answer changed:
+//
+//	for c := netfilter.NewChoices(); c.Next(); {
+//		run(c) // asks c.Pick and c.Doubt
+//		use(c.Share(), c.Doubts())
+//	}
+//
+// A run must ask the same questions again when it gets the same answers.
+type Choices struct {
+	answers []choice
+	pos     int
+	started bool
+}
+
+type choice struct {
+	option, options int
+	weights         []float64 // nil for a doubt
+	doubt           model.Doubt
+}
+
+// NewChoices returns a Choices before its first run.
+func NewChoices() *Choices { return &Choices{} }
+
+// Next prepares the next run and reports whether there is one.
+func (c *Choices) Next() bool {
+	c.pos = 0
+	if !c.started {
+		c.started = true
+		return true
+	}
+	for n := len(c.answers); n > 0; n-- {
+		last := &c.answers[n-1]
+		if last.option+1 < last.options {
+			last.option++
+			c.answers = c.answers[:n]
+			return true
+		}
+	}
+	return false
+}
+
+// Pick returns which of len(weights) ways this run takes. The weights are
+// relative: how much of the traffic takes each way. Ways of weight 0 are
+// never taken unless all are 0.
+func (c *Choices) Pick(weights []float64) int {
+	ways := make([]int, 0, len(weights))
+	for i, w := range weights {
+		if w > 0 {
+			ways = append(ways, i)
+		}
+	}
+	if len(ways) == 0 {
+		return 0
+	}
+	if len(ways) == 1 {
+		return ways[0]
+	}
+	return ways[c.answer(choice{options: len(ways), weights: normalized(weights, ways)})]
+}
+
+// Doubt reports which way this run takes on a question that the bundle leaves
+// open: true in one run, false in another.
+func (c *Choices) Doubt(d model.Doubt) bool {
+	return c.answer(choice{options: 2, doubt: d}) == 0
+}
+
+func (c *Choices) answer(q choice) int {
+	if c.pos == len(c.answers) {
+		c.answers = append(c.answers, q)
+	}
+	c.pos++
+	return c.answers[c.pos-1].option
+}
+
+// Share returns how much of the traffic takes the ways of this run: the
+// product of the shares picked. A doubt does not divide it.
+func (c *Choices) Share() float64 {
+	share := 1.0
+	for _, a := range c.answers[:c.pos] {
+		if a.weights != nil {
+			share *= a.weights[a.option]
+		}
+	}
+	return share
+}
+
+// Doubts returns the open questions that this run met.
+func (c *Choices) Doubts() (doubts []model.Doubt) {
+	for _, a := range c.answers[:c.pos] {
+		if a.weights == nil {
+			doubts = append(doubts, a.doubt)
+		}
+	}
+	return doubts
+}
+
+func normalized(weights []float64, ways []int) []float64 {
+	sum := 0.0
+	for _, i := range ways {
+		sum += weights[i]
+	}
+	shares := make([]float64, len(ways))
+	for n, i := range ways {
+		shares[n] = weights[i] / sum
+	}
+	return shares
+}
