@@ -1,14 +1,19 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
 
@@ -85,3 +90,91 @@ func list[T any](s *Snapshot, resource string) ([]T, error) {
 }
 
 func clusterName(resource string) string { return "cluster/" + resource + ".yaml" }
+
+// A resourceKind says what the objects of a resource are called.
+type resourceKind struct{ resource, apiVersion, kind string }
+
+// resources lists the resources that have an accessor of their own.
+func resources() []resourceKind {
+	return []resourceKind{
+		{"pods", "v1", "Pod"},
+		{"nodes", "v1", "Node"},
+		{"namespaces", "v1", "Namespace"},
+		{"services", "v1", "Service"},
+		{"endpoints", "v1", "Endpoints"},
+		{"configmaps", "v1", "ConfigMap"},
+		{"daemonsets", "apps/v1", "DaemonSet"},
+		{"endpointslices", "discovery.k8s.io/v1", "EndpointSlice"},
+		{"networkpolicies", "networking.k8s.io/v1", "NetworkPolicy"},
+	}
+}
+
+// AddList adds cluster/<resource>.yaml: a List of the items, pruned (see
+// Prune), with apiVersion and kind, sorted by namespace and name. No items
+// make an empty part. The items do not change.
+func (w *Writer) AddList(resource string, items ...runtime.Object) error {
+	objects := make([]listItem, 0, len(items))
+	for _, item := range items {
+		o, err := toObject(resource, item)
+		if err != nil {
+			return fmt.Errorf("%s: %w", clusterName(resource), err)
+		}
+		objects = append(objects, o)
+	}
+	slices.SortStableFunc(objects, func(a, b listItem) int { return strings.Compare(a.key, b.key) })
+	var b bytes.Buffer
+	for _, o := range objects {
+		if b.Len() == 0 {
+			b.WriteString("apiVersion: v1\nkind: List\nitems:\n")
+		}
+		writeItem(&b, o.yaml)
+	}
+	return w.Add(clusterName(resource), b.Bytes())
+}
+
+// An listItem is an item of a list.
+type listItem struct {
+	key  string // what it is sorted by
+	yaml []byte
+}
+
+// toObject makes an item of a list, without what Prune drops.
+func toObject(resource string, item runtime.Object) (listItem, error) {
+	data, err := json.Marshal(item)
+	if err != nil {
+		return listItem{}, err
+	}
+	u := unstructured.Unstructured{Object: map[string]any{}}
+	if err := json.Unmarshal(data, &u.Object); err != nil {
+		return listItem{}, err
+	}
+	if u.GetKind() == "" {
+		i := slices.IndexFunc(resources(), func(r resourceKind) bool { return r.resource == resource })
+		if i < 0 {
+			return listItem{}, fmt.Errorf("%s/%s has no kind", u.GetNamespace(), u.GetName())
+		}
+		u.SetAPIVersion(resources()[i].apiVersion)
+		u.SetKind(resources()[i].kind)
+	}
+	if u.GetKind() == "Secret" {
+		return listItem{}, errors.New("a Secret has no place in a bundle")
+	}
+	Prune(&u)
+	text, err := yaml.Marshal(u.Object)
+	return listItem{key: u.GetNamespace() + "\x00" + u.GetName(), yaml: text}, err
+}
+
+// writeItem writes a YAML map as an item of a list.
+func writeItem(b *bytes.Buffer, item []byte) {
+	first := true
+	for line := range bytes.Lines(item) {
+		switch {
+		case first:
+			b.WriteString("- ")
+		case len(bytes.TrimSpace(line)) > 0:
+			b.WriteString("  ")
+		}
+		b.Write(line)
+		first = false
+	}
+}

@@ -1,22 +1,56 @@
 package snapshot
 
-import "github.com/pathsnap/pathsnap/snapshot/nodedump"
+import "bytes"
 
 // NormalizeTables makes what iptables-save printed comparable: packet and byte
-// counters go ("[12:34] " before a rule, behind a chain's policy they become
-// "[0:0]"), and so do the "# Generated" and "# Completed" lines with their
-// dates.
-func NormalizeTables(text []byte) []byte { return text }
+// counters go ("[12:34] " before a rule; behind a chain's policy they become
+// "[0:0]"), and so do the comment lines with their dates.
+func NormalizeTables(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimRight(line, " \t\r\n")
+		if len(line) == 0 {
+			continue
+		}
+		switch line[0] {
+		case '#':
+			if bytes.HasPrefix(line, []byte("# Generated")) || bytes.HasPrefix(line, []byte("# Completed")) {
+				continue
+			}
+		case '[':
+			if n := counterLen(line); n > 0 {
+				line = bytes.TrimLeft(line[n:], " ")
+			}
+		case ':':
+			if i := bytes.LastIndexByte(line, '['); i > 0 && counterLen(line[i:]) == len(line)-i {
+				out = append(append(out, line[:i]...), "[0:0]\n"...)
+				continue
+			}
+		}
+		out = append(append(out, line...), '\n')
+	}
+	return out
+}
 
-// FormatConntrack writes conntrack.json, one entry per line.
-func FormatConntrack(t *nodedump.ConnTable) ([]byte, error) { return nil, nil }
+// counterLen returns the length of "[12:34]" at the start of b, 0 if there is
+// none.
+func counterLen(b []byte) int {
+	end := bytes.IndexByte(b, ']')
+	if end < 0 {
+		return 0
+	}
+	packets, count, found := bytes.Cut(b[1:end], []byte(":"))
+	if !found || !digits(packets) || !digits(count) {
+		return 0
+	}
+	return end + 1
+}
 
-// ParseConntrack reads conntrack.json. The Line fields are set.
-func ParseConntrack(data []byte) (*nodedump.ConnTable, error) { return nil, nil }
-
-// FormatIPVS writes ipvs.json: {"rules": [...]}, the lines of
-// "ipvsadm-save -n", one per line.
-func FormatIPVS(rules []string) ([]byte, error) { return nil, nil }
-
-// ParseIPVS reads ipvs.json.
-func ParseIPVS(data []byte) ([]string, error) { return nil, nil }
+func digits(b []byte) bool {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(b) > 0
+}

@@ -1,59 +1,114 @@
 package snapshot
 
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
 // A Problem is something that Verify found.
 type Problem struct {
 	Part    string // name of the part or file
 	Message string
-	Note    bool // nothing is wrong with the bundle, but the reader should know
+	Note    bool // nothing is wrong with the bundle, but its reader should know
 }
 
-// Verify reads every part and says which are missing, damaged or unreadable.
-// Files that the manifest does not list are notes.
-func Verify(s *Snapshot) []Problem { return nil }
-
-// Merge adds the parts of bundles that were made apart: the cluster on one
-// machine, each node on its own. A part that two bundles have must have equal
-// bytes in both; else ErrConflict names both. A part with content wins over a
-// status without.
-func Merge(w *Writer, parts ...*Snapshot) error { return nil }
-
-// Extract writes a bundle to a directory, which is made if it does not exist
-// and must be empty if it does. Only listed and undamaged parts are written.
-func Extract(s *Snapshot, dir string) error { return nil }
-
-// A Summary is what a bundle holds, for people.
-type Summary struct {
-	Manifest  Manifest // without Parts
-	Nodes     []NodeSummary
-	Externals []NodeSummary
-	Resources []ResourceSummary
-	Statuses  []StatusSummary // parts by status
-	Parts     int
-	Size      int64 // bytes of all parts
+// Verify reads every part and says which are missing, damaged or unreadable,
+// in the order of the manifest. Files that the manifest does not list are
+// notes.
+func Verify(s *Snapshot) []Problem {
+	var out []Problem
+	for i := range s.manifest.Parts {
+		info := &s.manifest.Parts[i]
+		if err := s.verifyPart(info); err != nil {
+			out = append(out, Problem{Part: info.Name, Message: err.Error()})
+		}
+	}
+	return append(out, s.unlisted()...)
 }
 
-// A NodeSummary is what a bundle holds of one node.
-type NodeSummary struct {
-	Name       string
-	Kernel     string
-	Pods       int // with a network namespace of their own
-	Namespaces int // network namespaces
-	Size       int64
-	Notes      []string
+func (s *Snapshot) verifyPart(info *PartInfo) error {
+	p, err := s.read(info.Name)
+	if err != nil {
+		return err
+	}
+	if size := int64(len(p.Data)); size != info.Size {
+		return fmt.Errorf("%w: %d bytes, the manifest says %d", ErrChecksum, size, info.Size)
+	}
+	if !p.Status.Known() || p.Data == nil {
+		return nil
+	}
+	return s.parsePart(p)
 }
 
-// A ResourceSummary is what a bundle holds of one resource of the cluster.
-type ResourceSummary struct {
-	PartInfo
-	Items int
+// parsePart reads a part as its name says.
+func (s *Snapshot) parsePart(p nodedump.Part) error {
+	dir, base := path.Split(p.File)
+	switch {
+	case strings.Contains(dir, "/files/"):
+		return nil
+	case base == "netns.json":
+		_, err := parseNetNS(p.Data)
+		return err
+	case base == "conntrack.json":
+		_, err := ParseConntrack(p.Data)
+		return err
+	case base == "ipvs.json":
+		_, err := ParseIPVS(p.Data)
+		return err
+	case base == "node.json":
+		return s.parseNode(dir, p.Data)
+	case dir == "cluster/":
+		_, err := yaml.YAMLToJSON(p.Data)
+		return err
+	case strings.HasSuffix(base, ".json") && !json.Valid(p.Data):
+		return errors.New("no JSON")
+	}
+	return nil
 }
 
-// A StatusSummary is the parts that ended with one status.
-type StatusSummary struct {
-	Status string
-	Count  int
-	Parts  []PartInfo // nil for ok and empty
+// parseNode reads node.json and looks for the network namespaces it names.
+func (s *Snapshot) parseNode(dir string, data []byte) error {
+	n := &nodedump.NodeNetworkStackDump{}
+	if err := json.Unmarshal(data, n); err != nil {
+		return err
+	}
+	if dir != NodeBase(n.Name, n.External)+"/" {
+		return fmt.Errorf("it is about %s", NodeBase(n.Name, n.External))
+	}
+	for _, key := range n.Netns {
+		if s.Part(dir+"netns/"+key+"/netns.json").Status == nodedump.StatusNotCollected {
+			return fmt.Errorf("it names the network namespace %s, which the manifest does not list", show(key))
+		}
+	}
+	return nil
 }
 
-// Info sums up a bundle.
-func Info(s *Snapshot) (Summary, error) { return Summary{}, nil }
+// unlisted notes the files that the manifest does not list.
+func (s *Snapshot) unlisted() []Problem {
+	var out []Problem
+	err := fs.WalkDir(s.fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || name == ManifestName {
+			return err
+		}
+		i, listed := s.index[name]
+		switch {
+		case !listed:
+			out = append(out, Problem{Part: name, Message: "not in the manifest, ignored", Note: true})
+		case s.manifest.Parts[i].SHA256 == "":
+			out = append(out, Problem{Part: name, Message: "has no sha256 in the manifest, ignored", Note: true})
+		}
+		return nil
+	})
+	if err != nil {
+		out = append(out, Problem{Part: ".", Message: err.Error()})
+	}
+	return out
+}
