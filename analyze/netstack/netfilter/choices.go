@@ -110,3 +110,6 @@ func normalized(weights []float64, ways []int) []float64 {
 	}
 	return shares
 }
+
+// Certain records a doubt that has only one way: the run cannot go on.
+func (c *Choices) Certain(d model.Doubt) { c.answer(choice{options: 1, doubt: d}) }

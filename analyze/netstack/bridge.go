@@ -1,0 +1,236 @@
+package netstack
+
+import (
+	"fmt"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// bridge takes a frame that came in by a port (br_handle_frame).
+func (r *run) bridge(port, bridge *nodedump.Interface) {
+	if !r.portWorks(port) {
+		return
+	}
+	if !Up(bridge) {
+		r.down(bridge)
+		return
+	}
+	if bridge.Bridge != nil && bridge.Bridge.VLANFiltering {
+		r.unknown("what VLAN filtering of bridge "+bridge.Name+" does with a frame", r.ns.at(bridge.Line))
+		return
+	}
+	r.step("bridge", "", fmt.Sprintf("%s in by port %s", bridge.Name, port.Name), r.ns.at(port.Line))
+	if r.forBridge(bridge) {
+		r.f.PhysIn = port.Name
+		r.frame(bridge)
+		return
+	}
+	if !r.callsNetfilter(bridge) {
+		r.bypassed(bridge)
+		r.bridgeForward(port, bridge)
+		return
+	}
+	r.bridgeNetfilter(port, bridge)
+}
+
+func (r *run) portWorks(port *nodedump.Interface) bool {
+	if port.Port != nil && port.Port.State != "" && port.Port.State != "forwarding" {
+		r.end(model.Dropped, "bridge/port-state", fmt.Sprintf("bridge port %s is %s", port.Name, port.Port.State), r.ns.at(port.Line))
+		return false
+	}
+	return true
+}
+
+// forBridge reports whether the frame is for the host itself: the bridge's own
+// address, or that of one of its ports.
+func (r *run) forBridge(bridge *nodedump.Interface) bool {
+	mac := r.f.Packet.DstMAC
+	if mac == "" || mac == bridge.MAC || mac == broadcastMAC {
+		return true
+	}
+	for _, p := range r.ns.ports[bridge.Name] {
+		if p.MAC == mac {
+			return true
+		}
+	}
+	return false
+}
+
+// callsNetfilter reports whether bridged packets are shown to iptables: the
+// sysctl, or the bridge's own switch.
+func (r *run) callsNetfilter(bridge *nodedump.Interface) bool {
+	name, own := "net.bridge.bridge-nf-call-iptables", (*bool)(nil)
+	if b := bridge.Bridge; b != nil {
+		own = b.NFCallIPT
+		if r.f.Packet.IPv6() {
+			own = b.NFCallIP6T
+		}
+	}
+	if r.f.Packet.IPv6() {
+		name = "net.bridge.bridge-nf-call-ip6tables"
+	}
+	return r.sysctl(name) == "1" || own != nil && *own
+}
+
+// bypassed notes that an answer is bridged although conntrack would have to
+// translate it back.
+func (r *run) bypassed(bridge *nodedump.Interface) {
+	tuple := r.f.Packet.Tuple()
+	for _, c := range r.flow.Conns(r.ns.ID) {
+		if c.Reply == tuple && c.Original.Invert() != tuple {
+			name := "net.bridge.bridge-nf-call-iptables"
+			r.out.Noted = append(r.out.Noted, model.Suspicion{Level: model.SuspicionLevelFatal, Code: "sysctl/bridge-nf",
+				Message:  fmt.Sprintf("the answer crosses bridge %s without conntrack, so %s is not translated back to %s", bridge.Name, tuple.Src, c.Original.Dst),
+				Evidence: r.sysctlAt(name), Remedy: "sysctl -w " + name + "=1"})
+			return
+		}
+	}
+}
+
+// bridgeNetfilter shows a bridged packet to iptables (br_nf_pre_routing,
+// br_nf_pre_routing_finish): a new destination is routed, and bridged on only
+// if it lies behind the same bridge.
+func (r *run) bridgeNetfilter(port, bridge *nodedump.Interface) {
+	dst := r.f.Packet.Dst.Addr()
+	r.f.Bridged, r.f.PhysIn = true, port.Name
+	if !r.hook(netfilter.Prerouting, bridge.Name, "") {
+		return
+	}
+	if r.f.Packet.Dst.Addr() == dst {
+		r.bridgeForward(port, bridge)
+		return
+	}
+	r.bridgeTranslated(port, bridge)
+}
+
+// bridgeTranslated sends on a bridged packet whose destination PREROUTING has
+// changed.
+func (r *run) bridgeTranslated(port, bridge *nodedump.Interface) {
+	q := r.query()
+	q.IIf = bridge.Name
+	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	if !r.sure(res) {
+		return
+	}
+	if res.Type != route.TypeUnicast || res.Dev != bridge.Name {
+		r.f.Bridged = false
+		r.route(bridge.Name)
+		return
+	}
+	r.step("route", res.Text, "bridged on after dnat", res.Evidence)
+	r.nexthop = r.f.Packet.Dst.Addr()
+	if res.Via.IsValid() {
+		r.nexthop = res.Via
+	}
+	if r.resolve(bridge) {
+		r.bridgeForward(port, bridge)
+	}
+}
+
+// bridgeForward passes a frame from one port to another (br_forward,
+// br_nf_forward, br_nf_post_routing).
+func (r *run) bridgeForward(in, bridge *nodedump.Interface) {
+	out, evidence, ok := r.portFor(bridge)
+	if !ok {
+		return
+	}
+	r.step("bridge", "", fmt.Sprintf("%s out by port %s", bridge.Name, out.Name), evidence)
+	if out == in && (in.Port == nil || !in.Port.Hairpin) {
+		r.end(model.Dropped, "bridge/hairpin", fmt.Sprintf("the frame must leave %s by port %s, where it came in, and hairpin mode is off", bridge.Name, in.Name), r.ns.at(in.Line))
+		r.out.Remedy = fmt.Sprintf("bridge link set dev %s hairpin on", in.Name)
+		return
+	}
+	if in.Port != nil && out.Port != nil && in.Port.Isolated && out.Port.Isolated {
+		r.end(model.Dropped, "", fmt.Sprintf("ports %s and %s are isolated from each other", in.Name, out.Name), r.ns.at(out.Line))
+		return
+	}
+	if r.f.Bridged {
+		r.f.PhysOut = out.Name
+		if !r.hook(netfilter.Forward, bridge.Name, bridge.Name) || !r.hook(netfilter.Postrouting, "", bridge.Name) {
+			return
+		}
+		r.confirm()
+	}
+	r.port(out)
+}
+
+// bridgeOut sends a frame that the host itself gives to a bridge
+// (br_dev_xmit).
+func (r *run) bridgeOut(bridge *nodedump.Interface) {
+	out, evidence, ok := r.portFor(bridge)
+	if !ok {
+		return
+	}
+	r.step("bridge", "", fmt.Sprintf("%s out by port %s", bridge.Name, out.Name), evidence)
+	r.port(out)
+}
+
+// port gives the frame to a port's device.
+func (r *run) port(port *nodedump.Interface) {
+	switch {
+	case !Up(port):
+		r.down(port)
+	case !r.portWorks(port):
+	case port.Kind == "vxlan":
+		r.encapsulate(port)
+	default:
+		r.leave(port)
+	}
+}
+
+// portFor finds the port that leads to the frame's destination: by the
+// forwarding database, or, for an address that it does not know, by asking
+// every port as flooding would.
+func (r *run) portFor(bridge *nodedump.Interface) (port *nodedump.Interface, evidence string, ok bool) {
+	mac := r.f.Packet.DstMAC
+	for _, e := range r.ns.FDB(bridge.Name, mac) {
+		if dev, found := r.ns.Device(e.Dev); found && dev.Master == bridge.Index {
+			return dev, r.ns.at(e.Line), true
+		}
+	}
+	return r.flood(bridge, mac)
+}
+
+// flood finds the port behind which mac is.
+func (r *run) flood(bridge *nodedump.Interface, mac string) (*nodedump.Interface, string, bool) {
+	var maybe *nodedump.Interface
+	for _, p := range r.ns.ports[bridge.Name] {
+		if !Up(p) || p.Port != nil && p.Port.State != "" && p.Port.State != "forwarding" || p.Port != nil && p.Port.NoFlood {
+			continue
+		}
+		switch r.leads(p.Name, mac) {
+		case netfilter.Yes:
+			return p, r.ns.at(p.Line), true
+		case netfilter.Maybe:
+			maybe = p
+		}
+	}
+	if maybe != nil && r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("which port of %s leads to %s", bridge.Name, mac), Evidence: r.ns.at(bridge.Line)}) {
+		r.end(model.Unknown, "", "the forwarding database does not know "+mac, r.ns.at(bridge.Line))
+		return nil, "", false
+	}
+	if maybe != nil {
+		return maybe, r.ns.at(maybe.Line), true
+	}
+	r.lost(bridge, mac)
+	return nil, "", false
+}
+
+// lost ends the journey of a frame that no port leads to.
+func (r *run) lost(bridge *nodedump.Interface, mac string) {
+	r.end(model.Dropped, "neigh/wrong", fmt.Sprintf("no port of %s leads to %s", bridge.Name, mac), r.ns.at(bridge.Line))
+	if _, evidence, ok := r.ns.Neighbour(bridge.Name, r.nexthop); ok {
+		r.out.Evidence = evidence
+		r.out.Remedy = fmt.Sprintf("ip neigh del %s dev %s", r.nexthop, bridge.Name)
+	}
+}
+
+func (r *run) leads(port, mac string) netfilter.Answer {
+	if r.wire == nil {
+		return netfilter.Maybe
+	}
+	return r.wire.Leads(r.ns, port, mac)
+}

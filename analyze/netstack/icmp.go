@@ -1,0 +1,94 @@
+package netstack
+
+import (
+	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// An unreach is an ICMP error that says that a packet did not get through, in
+// both families.
+type unreach struct{ type4, code4, type6, code6 uint8 }
+
+// The errors that the kernel itself sends (icmp_send, icmpv6_send).
+func unreachOf(name string) (unreach, bool) {
+	u, ok := map[string]unreach{
+		"icmp-net-unreachable":   {3, 0, 1, 0},
+		"icmp-host-unreachable":  {3, 1, 1, 3},
+		"icmp-proto-unreachable": {3, 2, 4, 1},
+		"icmp-port-unreachable":  {3, 3, 1, 4},
+		"icmp-net-prohibited":    {3, 9, 1, 1},
+		"icmp-host-prohibited":   {3, 10, 1, 1},
+		"icmp-admin-prohibited":  {3, 13, 1, 1},
+		"icmp6-no-route":         {3, 0, 1, 0},
+		"icmp6-adm-prohibited":   {3, 13, 1, 1},
+		"icmp6-addr-unreachable": {3, 1, 1, 3},
+		"icmp6-port-unreachable": {3, 3, 1, 4},
+		"icmp6-policy-fail":      {3, 13, 1, 5},
+		"icmp6-reject-route":     {3, 13, 1, 6},
+	}[name]
+	return u, ok
+}
+
+const (
+	unreachNet      = "icmp-net-unreachable"
+	unreachHost     = "icmp-host-unreachable"
+	unreachPort     = "icmp-port-unreachable"
+	unreachFiltered = "icmp-admin-prohibited"
+)
+
+// icmpError answers the packet with an ICMP error. Nobody answers an error
+// with an error.
+func (r *run) icmpError(name string) {
+	u, ok := unreachOf(name)
+	if !ok {
+		u, _ = unreachOf(unreachPort)
+	}
+	if r.f.Packet.IPv6() {
+		r.sendError(model.ICMPv6, u.type6, u.code6)
+		return
+	}
+	r.sendError(model.ICMP, u.type4, u.code4)
+}
+
+// fragNeeded tells the sender that its packet is larger than mtu.
+func (r *run) fragNeeded(mtu int) {
+	r.end(model.TooBig, "mtu/too-small", "", r.ns.Info.File)
+	r.out.Reason = "the packet is larger than the MTU of its way out"
+	if r.f.Packet.IPv6() {
+		r.sendError(model.ICMPv6, 2, 0)
+	} else {
+		r.sendError(model.ICMP, 3, 4)
+	}
+	r.out.PathMTU = mtu
+}
+
+func (r *run) sendError(proto model.Protocol, typ, code uint8) {
+	about := r.f.Packet
+	if about.Kind == model.KindError {
+		return
+	}
+	var src netip.Addr // chosen by the routes, unless the packet was for this host itself
+	if r.ns.FIB.IsLocal(about.Dst.Addr()) {
+		src = about.Dst.Addr()
+	}
+	r.out.Answer = &model.Packet{Protocol: proto, Kind: model.KindError, ICMPType: typ, ICMPCode: code,
+		Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(about.Src.Addr(), 0), About: &about}
+}
+
+// rejected answers as the REJECT target does (nf_reject_ipv4.c): a reset
+// belongs to the packet's conversation, which an ICMP error does not.
+func (r *run) rejected() {
+	if r.f.RejectWith != "tcp-reset" {
+		r.icmpError(r.f.RejectWith)
+		return
+	}
+	if r.f.Packet.Kind == model.KindReset {
+		return
+	}
+	reset := r.f.Packet.Reply(model.KindReset)
+	r.out.Answer = &reset
+	if r.conn == nil && r.f.Ct.Original.Src.IsValid() {
+		r.flow = r.flow.With(r.ns.ID, r.entry())
+	}
+}

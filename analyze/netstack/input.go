@@ -1,0 +1,226 @@
+package netstack
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// input takes a frame from outside (__netif_receive_skb_core).
+func (r *run) input(p model.Packet, dev string) {
+	r.f.Packet = p
+	r.f.Packet.Mark = 0 // skb_scrub_packet: a mark stays in its namespace
+	device, ok := r.ns.Device(dev)
+	if !ok {
+		r.end(model.Dropped, "link/missing", fmt.Sprintf("device %s does not exist", dev), r.ns.Info.File)
+		return
+	}
+	r.device(device)
+}
+
+// device hands the packet to what a device belongs to.
+func (r *run) device(dev *nodedump.Interface) {
+	if r.tooDeep() {
+		return
+	}
+	if !Up(dev) {
+		r.down(dev)
+		return
+	}
+	if limit := dev.MTU + vlanTag; r.f.Packet.Size > limit && dev.MTU > 0 && dev.Name != "lo" {
+		r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, %s takes %d", r.f.Packet.Size, dev.Name, dev.MTU), r.ns.at(dev.Line))
+		r.out.Remedy = fmt.Sprintf("make the MTU of the sender's path and of %s agree", dev.Name)
+		return
+	}
+	if r.opaque("xdp", dev.Name) || r.opaque("tc-ingress", dev.Name) {
+		return
+	}
+	master, ok := r.ns.Master(dev)
+	switch {
+	case !ok:
+		r.frame(dev)
+	case master.Kind == "bridge":
+		r.bridge(dev, master)
+	case master.Kind == "bond", master.Kind == "team", master.Kind == "vrf":
+		r.frame(master)
+	default:
+		r.unknown(fmt.Sprintf("what %s device %s does with a frame", master.Kind, master.Name), r.ns.at(master.Line))
+	}
+}
+
+// vlanTag is how much longer than its MTU a frame may be that a veth takes
+// (is_skb_forwardable in include/linux/netdevice.h).
+const vlanTag = 4
+
+func (r *run) down(dev *nodedump.Interface) {
+	r.end(model.Dropped, "link/down", fmt.Sprintf("device %s is down", dev.Name), r.ns.at(dev.Line))
+	r.out.Remedy = fmt.Sprintf("ip link set %s up", dev.Name)
+}
+
+// frame gives a frame to the IP layer if it is meant for this device
+// (eth_type_trans; ip_rcv discards PACKET_OTHERHOST).
+func (r *run) frame(dev *nodedump.Interface) {
+	mac := r.f.Packet.DstMAC
+	if mac != "" && dev.MAC != "" && mac != dev.MAC && mac != broadcastMAC {
+		r.end(model.Dropped, "neigh/wrong", fmt.Sprintf("the frame is for %s, %s has %s", mac, dev.Name, dev.MAC), r.ns.at(dev.Line))
+		return
+	}
+	if r.f.Packet.IPv6() && r.sysctl("net.ipv6.conf."+dev.Name+".disable_ipv6") == "1" {
+		r.end(model.Dropped, "", "IPv6 is disabled on "+dev.Name, r.sysctlAt("net.ipv6.conf."+dev.Name+".disable_ipv6"))
+		return
+	}
+	if r.hook(netfilter.Prerouting, dev.Name, "") {
+		r.route(dev.Name)
+	}
+}
+
+const broadcastMAC = "ff:ff:ff:ff:ff:ff"
+
+// route decides where a packet goes that came in by dev (ip_route_input_slow).
+func (r *run) route(in string) {
+	q := r.query()
+	q.IIf = in
+	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	if !r.sure(res) {
+		return
+	}
+	r.step("route", res.Text, routeAction(res), res.Evidence)
+	if refused := r.ns.FIB.Validate(q); refused != nil && (res.Type == route.TypeLocal || res.Type == route.TypeUnicast || refused.Code == "walk/martian") {
+		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
+		return
+	}
+	switch res.Type {
+	case route.TypeLocal:
+		r.f.Packet.TOS = q.TOS
+		r.localIn(in)
+	case route.TypeUnicast:
+		r.forward(in, res)
+	case route.TypeBroadcast, route.TypeMulticast, route.TypeAnycast:
+		r.unknown(fmt.Sprintf("what becomes of a packet to a %s address", res.Type), res.Evidence)
+	default:
+		r.refusedByRoute(in, res)
+	}
+}
+
+// query is the flow key of the packet.
+func (r *run) query() route.Query {
+	p := r.f.Packet
+	return route.Query{Src: p.Src.Addr(), Dst: p.Dst.Addr(), Mark: p.Mark, TOS: p.TOS, Protocol: p.Protocol, SPort: p.Src.Port(), DPort: p.Dst.Port()}
+}
+
+// sure ends the journey on one branch if the routing decision depends on what
+// the dump does not tell.
+func (r *run) sure(res route.Result) bool {
+	if res.Doubt == nil || !r.f.Choices.Doubt(*res.Doubt) {
+		return true
+	}
+	r.end(model.Unknown, "", res.Doubt.What, res.Doubt.Evidence)
+	return false
+}
+
+func routeAction(res route.Result) string {
+	action := string(res.Type)
+	if res.Dev != "" {
+		action += " dev " + res.Dev
+	}
+	if res.Via.IsValid() {
+		action += " via " + res.Via.String()
+	}
+	return action
+}
+
+// refusedByRoute is ip_error: an unreachable destination is answered unless
+// this host does not forward at all; a blackhole says nothing.
+func (r *run) refusedByRoute(in string, res route.Result) {
+	r.noRoute(res)
+	if on, _, known := r.ns.FIB.Forwarding(in, r.f.Packet.IPv6()); known && !on {
+		r.notForwarding(in)
+		return
+	}
+	switch res.Type {
+	case route.TypeUnreachable:
+		r.icmpError(unreachHost)
+	case route.TypeProhibit:
+		r.icmpError(unreachFiltered)
+	case route.TypeNone:
+		r.icmpError(unreachNet)
+	}
+}
+
+// noRoute ends the journey for want of a usable route.
+func (r *run) noRoute(res route.Result) {
+	dst := r.f.Packet.Dst.Addr()
+	switch res.Type {
+	case route.TypeBlackhole:
+		r.end(model.NoRoute, "route/blackhole", fmt.Sprintf("a blackhole route discards packets to %s: %s", dst, res.Text), res.Evidence)
+	case route.TypeUnreachable, route.TypeProhibit:
+		r.end(model.NoRoute, "route/unreachable", fmt.Sprintf("a route refuses packets to %s: %s", dst, res.Text), res.Evidence)
+	default:
+		r.end(model.NoRoute, "route/missing", fmt.Sprintf("no route leads to %s", dst), r.ns.Info.File)
+		return
+	}
+	r.out.Remedy = "ip route del " + res.Text
+}
+
+// localIn delivers a packet to this host (ip_local_deliver).
+func (r *run) localIn(in string) {
+	if !r.hook(netfilter.Input, in, "") {
+		return
+	}
+	r.confirm()
+	if vxlan, ok := r.vxlanPort(); ok {
+		r.decapsulate(vxlan)
+		return
+	}
+	r.deliver(in)
+}
+
+// forward passes a packet on (ip_forward).
+func (r *run) forward(in string, res route.Result) {
+	on, evidence, known := r.ns.FIB.Forwarding(in, r.f.Packet.IPv6())
+	switch {
+	case !known && r.f.Choices.Doubt(model.Doubt{What: "whether " + in + " forwards packets", Evidence: r.ns.Info.File}):
+		r.end(model.Unknown, "", "the forwarding sysctl was not collected", r.ns.Info.File)
+		return
+	case known && !on:
+		r.step("sysctl", "", "forwarding is off", evidence)
+		r.notForwarding(in)
+		return
+	}
+	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
+		r.fragNeeded(mtu)
+		return
+	}
+	if r.hook(netfilter.Forward, in, res.Dev) {
+		r.postrouting(res)
+	}
+}
+
+// notForwarding discards a packet for somebody else without a word.
+func (r *run) notForwarding(in string) {
+	_, evidence, _ := r.ns.FIB.Forwarding(in, r.f.Packet.IPv6())
+	r.end(model.Dropped, "sysctl/ip-forward", fmt.Sprintf("forwarding is off, and %s is not an address of this host", r.f.Packet.Dst.Addr()), evidence)
+	r.out.Remedy = "sysctl -w net.ipv4.ip_forward=1"
+	if r.f.Packet.IPv6() {
+		r.out.Remedy = "sysctl -w net.ipv6.conf.all.forwarding=1"
+	}
+}
+
+func (r *run) sysctl(name string) string {
+	v, _, _ := r.ns.FIB.Sysctl(name)
+	return v
+}
+
+func (r *run) sysctlAt(name string) string {
+	_, evidence, _ := r.ns.FIB.Sysctl(name)
+	return evidence
+}
+
+func (r *run) sysctlInt(name string) int {
+	n, _ := strconv.Atoi(r.sysctl(name))
+	return n
+}

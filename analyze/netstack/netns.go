@@ -1,0 +1,213 @@
+// Package netstack does with a packet what the Linux kernel would do with it
+// in one network namespace, given the state that was dumped: the same order,
+// the same tables, the same corner cases. It knows nothing of Kubernetes.
+//
+// The order is the kernel's:
+//
+//	device up -> tc/XDP -> bridge (FDB, br_netfilter, hairpin) or tunnel
+//	-> PREROUTING: raw, conntrack, mangle, nat
+//	-> policy routing -> source validation -> forwarding sysctl
+//	-> INPUT and socket, or MTU and FORWARD
+//	-> POSTROUTING: mangle, nat -> neighbour -> FDB -> device
+//
+// What the dump does not tell, or what is not modelled, is a doubt of the
+// branch that depends on it, never a guess.
+package netstack
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/ipset"
+	"github.com/pathsnap/pathsnap/analyze/netstack/iptables"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/nftables"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/analyze/netstack/socket"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// A NetNS is a network namespace that packets can cross. It is immutable and
+// safe for concurrent use.
+type NetNS struct {
+	ID      string // directory of the namespace in the bundle: unique
+	Info    *nodedump.NetNSInfo
+	FIB     *route.FIB
+	Sockets *socket.Table
+
+	v4, v6  family
+	nft     *nftables.Ruleset
+	byIndex map[int]*nodedump.Interface
+	neigh   map[neighKey]*nodedump.Neighbour
+	ports   map[string][]*nodedump.Interface // of a bridge, in order of index
+	fdb     map[fdbKey][]*nodedump.FDBEntry
+	unknown []model.Doubt
+}
+
+// A family holds the rule sets of one address family: both backends run side
+// by side in the kernel.
+type family struct{ nft, legacy *iptables.Ruleset }
+
+type neighKey struct {
+	dev string
+	ip  netip.Addr
+}
+
+type fdbKey struct{ dev, mac string } // dev is the bridge or the VXLAN device
+
+// New parses info. Problems are what could not be understood in it, each with
+// its file and line; New itself always returns a usable namespace.
+func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
+	ns = &NetNS{ID: path.Dir(info.File), Info: info}
+	var errs []error
+	add := func(e []error) { errs = append(errs, e...) }
+	var e []error
+	ns.FIB, e = route.New(info)
+	add(e)
+	ns.Sockets, e = socket.New(info)
+	add(e)
+	sets, e := ipset.Parse(info.IPSet)
+	add(e)
+	for _, t := range []struct {
+		part nodedump.Part
+		into **iptables.Ruleset
+	}{{info.IPTables, &ns.v4.nft}, {info.IPTablesLegacy, &ns.v4.legacy}, {info.IP6Tables, &ns.v6.nft}, {info.IP6TablesLegacy, &ns.v6.legacy}} {
+		*t.into, e = iptables.Parse(t.part, sets)
+		add(e)
+	}
+	ns.nft, e = nftables.Parse(info.NFT)
+	add(e)
+	add(ns.index())
+	ns.unknown = ns.blind()
+	return ns, errs
+}
+
+// index builds the lookup tables of devices, neighbours and FDB entries.
+func (ns *NetNS) index() (problems []error) {
+	ns.byIndex = map[int]*nodedump.Interface{}
+	ns.neigh = map[neighKey]*nodedump.Neighbour{}
+	ns.ports = map[string][]*nodedump.Interface{}
+	ns.fdb = map[fdbKey][]*nodedump.FDBEntry{}
+	for i := range ns.Info.Interfaces {
+		ns.byIndex[ns.Info.Interfaces[i].Index] = &ns.Info.Interfaces[i]
+	}
+	for i := range ns.Info.Interfaces {
+		if dev := &ns.Info.Interfaces[i]; dev.Master != 0 && ns.byIndex[dev.Master] != nil {
+			master := ns.byIndex[dev.Master].Name
+			ns.ports[master] = append(ns.ports[master], dev)
+		}
+	}
+	for i := range ns.Info.Neighbours {
+		n := &ns.Info.Neighbours[i]
+		ip, err := netip.ParseAddr(n.IP)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: neighbour: %w", ns.at(n.Line), err))
+			continue
+		}
+		if !n.Proxy {
+			ns.neigh[neighKey{n.Dev, ip.WithZone("")}] = n
+		}
+	}
+	for i := range ns.Info.FDB {
+		e := &ns.Info.FDB[i]
+		for _, dev := range fdbOwners(e) {
+			ns.fdb[fdbKey{dev, e.MAC}] = append(ns.fdb[fdbKey{dev, e.MAC}], e)
+		}
+	}
+	return problems
+}
+
+// fdbOwners returns the bridge or VXLAN devices whose database e is part of.
+func fdbOwners(e *nodedump.FDBEntry) []string {
+	if e.Master != "" && !slices.Contains(e.Flags, "self") {
+		return []string{e.Master}
+	}
+	if e.Master != "" {
+		return []string{e.Master, e.Dev}
+	}
+	return []string{e.Dev}
+}
+
+// blind lists what the dump does not tell about rules: parts of which neither
+// content nor emptiness is known, although the usual one is there.
+func (ns *NetNS) blind() (doubts []model.Doubt) {
+	for _, p := range []nodedump.Part{ns.Info.IPTablesLegacy, ns.Info.NFT} {
+		if !p.Status.Known() {
+			doubts = append(doubts, model.Doubt{What: fmt.Sprintf("%s: %s", statusText(p), "taken as empty"), Evidence: p.File})
+		}
+	}
+	return doubts
+}
+
+// Unknowns returns what was taken for granted about the namespace as a whole.
+func (ns *NetNS) Unknowns() []model.Doubt { return ns.unknown }
+
+func statusText(p nodedump.Part) string {
+	status := p.Status
+	if status == "" {
+		status = nodedump.StatusNotCollected
+	}
+	if p.Reason != "" {
+		return fmt.Sprintf("%s (%s)", status, p.Reason)
+	}
+	return string(status)
+}
+
+// at returns the evidence of a line of netns.json.
+func (ns *NetNS) at(line int) string {
+	if line == 0 {
+		return ns.Info.File
+	}
+	return fmt.Sprintf("%s:%d", ns.Info.File, line)
+}
+
+// Device returns the named device.
+func (ns *NetNS) Device(name string) (*nodedump.Interface, bool) { return ns.FIB.Device(name) }
+
+// DeviceEvidence returns the file and line of the device.
+func (ns *NetNS) DeviceEvidence(dev *nodedump.Interface) string { return ns.at(dev.Line) }
+
+// Master returns the bridge, bond or VRF that dev belongs to.
+func (ns *NetNS) Master(dev *nodedump.Interface) (*nodedump.Interface, bool) {
+	m, ok := ns.byIndex[dev.Master]
+	return m, ok && dev.Master != 0
+}
+
+// Ports returns the devices that belong to a bridge, in order of index.
+func (ns *NetNS) Ports(bridge string) []*nodedump.Interface { return ns.ports[bridge] }
+
+// Neighbour returns the neighbour entry for ip on dev, and its evidence.
+func (ns *NetNS) Neighbour(dev string, ip netip.Addr) (n *nodedump.Neighbour, evidence string, ok bool) {
+	n, ok = ns.neigh[neighKey{dev, ip}]
+	if !ok {
+		return nil, "", false
+	}
+	return n, ns.at(n.Line), true
+}
+
+// FDB returns the forwarding entries of a bridge or VXLAN device for mac.
+func (ns *NetNS) FDB(dev, mac string) []*nodedump.FDBEntry { return ns.fdb[fdbKey{dev, mac}] }
+
+// FDBEvidence returns the file and line of e.
+func (ns *NetNS) FDBEvidence(e *nodedump.FDBEntry) string { return ns.at(e.Line) }
+
+// Tables returns the rule sets of a family: the nft backend's, and legacy's.
+func (ns *NetNS) Tables(ipv6 bool) []*iptables.Ruleset {
+	if ipv6 {
+		return []*iptables.Ruleset{ns.v6.nft, ns.v6.legacy}
+	}
+	return []*iptables.Ruleset{ns.v4.nft, ns.v4.legacy}
+}
+
+// Up reports whether dev is administratively up.
+func Up(dev *nodedump.Interface) bool { return slices.Contains(dev.Flags, "UP") }
+
+// Carrier reports whether dev has a carrier, as far as its flags tell.
+func Carrier(dev *nodedump.Interface) bool {
+	return !slices.Contains(dev.Flags, "NO-CARRIER") && dev.OperState != "LOWERLAYERDOWN"
+}
+
+var _ netfilter.Env = (*env)(nil)

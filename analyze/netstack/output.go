@@ -1,0 +1,150 @@
+package netstack
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+)
+
+// EphemeralPort stands for the source port that the kernel would choose. It
+// lies in the default ip_local_port_range.
+const EphemeralPort = 40000
+
+// output sends a packet that is born here (__ip_queue_xmit).
+func (r *run) output(p model.Packet, oif string) {
+	r.f.Packet, r.local = p, true
+	if p.Protocol.HasPorts() && p.Src.Port() == 0 {
+		r.f.Packet.Src = netip.AddrPortFrom(p.Src.Addr(), EphemeralPort)
+	}
+	q := r.query()
+	q.OIf = oif
+	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	if !r.sure(res) {
+		return
+	}
+	r.step("route", res.Text, routeAction(res), res.Evidence)
+	if !r.sendable(res) {
+		return
+	}
+	if !p.Src.Addr().IsValid() {
+		r.f.Packet.Src = netip.AddrPortFrom(res.Src, r.f.Packet.Src.Port())
+	}
+	if p.Kind != model.KindError && p.Kind != model.KindReset {
+		sent := r.f.Packet.Tuple()
+		r.flow = r.flow.With(r.ns.sockets(), model.Conn{Original: sent, Reply: sent})
+	}
+	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
+		r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, %s takes %d", r.f.Packet.Size, res.Dev, mtu), res.Evidence)
+		r.out.LocalError = true
+		return
+	}
+	r.localOut(res)
+}
+
+// sendable ends the journey of a packet that has no route: its sender is told
+// at once, whatever the route's type is.
+func (r *run) sendable(res route.Result) bool {
+	switch res.Type {
+	case route.TypeUnicast, route.TypeLocal:
+		if res.Src.IsValid() || r.f.Packet.Src.Addr().IsValid() {
+			return true
+		}
+		r.end(model.NoRoute, "route/missing", fmt.Sprintf("no address of this host can send to %s", r.f.Packet.Dst.Addr()), res.Evidence)
+	case route.TypeBroadcast, route.TypeMulticast, route.TypeAnycast:
+		r.unknown(fmt.Sprintf("what becomes of a packet to a %s address", res.Type), res.Evidence)
+		return false
+	default:
+		r.noRoute(res)
+	}
+	r.out.LocalError = true
+	return false
+}
+
+// localOut runs the OUTPUT hook (__ip_local_out).
+func (r *run) localOut(res route.Result) {
+	r.routed = res
+	if !r.hook(netfilter.Output, "", outDev(res)) {
+		return
+	}
+	r.postrouting(r.routed)
+}
+
+// reroute asks the routes again for a packet that OUTPUT has changed
+// (ip_route_me_harder). The sender's address stays.
+func (r *run) reroute() bool {
+	res := r.ns.FIB.Lookup(r.query(), r.f.Choices)
+	if !r.sure(res) {
+		return false
+	}
+	r.step("route", res.Text, "again: "+routeAction(res), res.Evidence)
+	if !r.sendable(res) {
+		return false
+	}
+	r.routed, r.f.Out = res, outDev(res)
+	return true
+}
+
+// outDev is the device that rules see: local destinations leave by lo.
+func outDev(res route.Result) string {
+	if res.Type == route.TypeLocal {
+		return "lo"
+	}
+	return res.Dev
+}
+
+// postrouting runs the POSTROUTING hook and hands the packet to its device
+// (ip_output, ip_finish_output).
+func (r *run) postrouting(res route.Result) {
+	dev := outDev(res)
+	if !r.hook(netfilter.Postrouting, "", dev) {
+		return
+	}
+	r.confirm()
+	if res.Type == route.TypeLocal {
+		r.loopback()
+		return
+	}
+	r.nexthop = r.f.Packet.Dst.Addr()
+	if res.Via.IsValid() {
+		r.nexthop = res.Via
+	}
+	device, ok := r.ns.Device(dev)
+	if !ok {
+		r.end(model.Dropped, "link/missing", fmt.Sprintf("device %s does not exist", dev), res.Evidence)
+		return
+	}
+	r.transmit(device)
+}
+
+// loopback delivers a packet of this host to itself. Conntrack and nat have
+// seen it, and its route is known (loopback_xmit keeps both).
+func (r *run) loopback() {
+	if r.tooDeep() {
+		return
+	}
+	r.looped = true
+	if !r.hook(netfilter.Prerouting, "lo", "") {
+		return
+	}
+	r.localIn("lo")
+}
+
+// mtu is the largest packet that goes out by a route.
+func (r *run) mtu(res route.Result) int {
+	if res.MTU > 0 {
+		return res.MTU
+	}
+	if dev, ok := r.ns.Device(outDev(res)); ok {
+		return dev.MTU
+	}
+	return 0
+}
+
+// tooBig reports whether the packet does not go out whole and must not be cut.
+func (r *run) tooBig(mtu int, dev string) bool {
+	p := r.f.Packet
+	return dev != "lo" && mtu > 0 && p.Size > mtu && (p.DF || p.IPv6())
+}

@@ -1,0 +1,150 @@
+package netstack
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// A Wire answers what the dump of one namespace cannot: what lies beyond its
+// devices. The nil Wire knows nothing: what depends on it is a doubt.
+type Wire interface {
+	// Resolve asks the segment of dev who has ip, as ARP and NDP do, and
+	// returns the hardware address of the answer.
+	Resolve(ns *NetNS, dev string, ip netip.Addr) (mac string, known netfilter.Answer)
+	// Leads answers whether a frame to mac that leaves by dev arrives.
+	Leads(ns *NetNS, dev, mac string) netfilter.Answer
+}
+
+// A Call is what the walk gives to a namespace along with a packet.
+type Call struct {
+	Wire Wire
+	Flow *model.Flow // what this branch has left behind so far
+}
+
+// An Outcome is one way out of a namespace.
+type Outcome struct {
+	Packet      model.Packet      // as it left, or as it was when it ended
+	Disposition model.Disposition // Forwarded: it left by Dev
+	Dev         string
+	NextHop     netip.Addr // to whom, if the frame needed one
+	Code        string     // suspicion code of what stopped it, "" if it went on
+	Reason      string
+	Evidence    string
+	Remedy      string
+	LocalError  bool          // a local sender was told at once
+	PathMTU     int           // what an ICMP error tells the sender, 0 if none does
+	Answer      *model.Packet // what the namespace sends back, nil if it stays silent
+	Trace       []model.Step
+	Flow        *model.Flow
+	Share       float64
+	Doubts      []model.Doubt
+	Noted       []model.Suspicion // what will stop the packet later, or may
+
+	innerTold bool // Answer is about a tunnel's inner packet
+}
+
+// maxRuns bounds how many branches one packet may have in one namespace.
+const maxRuns = 256
+
+// maxStages bounds how often a packet may change its device inside a
+// namespace: tunnels in tunnels, bridges on tunnels.
+const maxStages = 24
+
+// Output sends a packet that is born in ns. An unset p.Src is chosen by the
+// routes; oif binds the sender to a device, "" does not.
+func (ns *NetNS) Output(p model.Packet, oif string, call Call) []Outcome {
+	return ns.enumerate(call, func(r *run) { r.output(p, oif) })
+}
+
+// Input takes a packet that came in by dev.
+func (ns *NetNS) Input(p model.Packet, dev string, call Call) []Outcome {
+	return ns.enumerate(call, func(r *run) { r.input(p, dev) })
+}
+
+func (ns *NetNS) enumerate(call Call, start func(*run)) (outcomes []Outcome) {
+	for c := netfilter.NewChoices(); c.Next(); {
+		if len(outcomes) == maxRuns {
+			return append(outcomes, Outcome{Disposition: model.Unknown, Reason: "more branches than are followed", Flow: call.Flow,
+				Doubts: []model.Doubt{{What: "more branches than are followed", Evidence: ns.Info.File}}})
+		}
+		r := &run{ns: ns, wire: call.Wire, flow: call.Flow}
+		r.f.Choices = c
+		r.f.Env = &env{ns}
+		start(r)
+		r.out.Packet, r.out.Trace = r.f.Packet, r.f.Trace
+		r.out.Flow, r.out.Share, r.out.Doubts = r.flow, c.Share(), c.Doubts()
+		outcomes = append(outcomes, r.out)
+	}
+	return outcomes
+}
+
+// A run is one packet on one branch through one namespace. Its methods are the
+// stages of the kernel; each ends in the next stage or in end.
+type run struct {
+	ns     *NetNS
+	wire   Wire
+	f      netfilter.Frame
+	flow   *model.Flow
+	out    Outcome
+	stages int
+
+	local   bool         // born here
+	looped  bool         // sent to ourselves: conntrack and nat have seen it
+	conn    *model.Conn  // the conntrack entry that it belongs to, nil for a new one
+	routed  route.Result // of a packet that is born here: OUTPUT may change it
+	nexthop netip.Addr
+}
+
+// end ends the journey.
+func (r *run) end(d model.Disposition, code, reason, evidence string) {
+	r.out.Disposition, r.out.Code, r.out.Reason, r.out.Evidence = d, code, reason, evidence
+	r.step("end", "", d.String()+": "+reason, evidence)
+}
+
+// unknown ends the journey where the simulation cannot follow, with the reason
+// as a doubt of the branch.
+func (r *run) unknown(what, evidence string) {
+	r.f.Choices.Certain(model.Doubt{What: what, Evidence: evidence})
+	r.end(model.Unknown, "", what, evidence)
+}
+
+func (r *run) step(where, rule, action, evidence string) { r.f.Step(where, rule, action, evidence) }
+
+// tooDeep ends a journey that goes in circles inside the namespace.
+func (r *run) tooDeep() bool {
+	if r.stages++; r.stages <= maxStages {
+		return false
+	}
+	r.end(model.Loop, "walk/loop", "the packet goes in circles inside the namespace", "")
+	return true
+}
+
+// opaque asks about a program that may do anything to the packet, and reports
+// whether the branch ended there.
+func (r *run) opaque(hook, dev string) bool {
+	for i := range r.ns.Info.Programs {
+		p := &r.ns.Info.Programs[i]
+		if p.Hook != hook || p.Dev != dev {
+			continue
+		}
+		what := programDoubt(p)
+		if r.f.Choices.Doubt(model.Doubt{What: what, Evidence: r.ns.at(p.Line)}) {
+			r.end(model.Unknown, "", what+" is not known", r.ns.at(p.Line))
+			return true
+		}
+	}
+	return false
+}
+
+func programDoubt(p *nodedump.Program) string {
+	name := p.Name
+	if name == "" {
+		name = p.Kind
+	}
+	return fmt.Sprintf("the effect of %s program %s on %s", p.Hook, name, p.Dev)
+}

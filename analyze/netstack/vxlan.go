@@ -1,0 +1,149 @@
+package netstack
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// vxlanHeadroom is what encapsulation adds to an IP packet: inner Ethernet 14,
+// VXLAN 8, UDP 8, outer IPv4 20 bytes, or 40 for IPv6.
+const vxlanHeadroom = 50
+
+// encapsulate puts the frame into a packet to the VTEP that the forwarding
+// database names (vxlan_xmit, vxlan_xmit_one).
+func (r *run) encapsulate(dev *nodedump.Interface) {
+	v := dev.VXLAN
+	if v == nil || v.External {
+		r.unknown("where VXLAN device "+dev.Name+" sends a frame", r.ns.at(dev.Line))
+		return
+	}
+	remote, evidence, ok := r.vtep(dev)
+	if !ok {
+		return
+	}
+	inner := r.f.Packet
+	r.step("vxlan", fmt.Sprintf("%s dev %s dst %s", inner.DstMAC, dev.Name, remote), fmt.Sprintf("encapsulate to %s vni %d", remote, v.ID), evidence)
+	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Dst: netip.AddrPortFrom(remote, uint16(v.Port)), Encap: &inner, VNI: v.ID, DF: v.DF == "set" || v.DF == "inherit" && inner.DF}
+	if local, err := netip.ParseAddr(v.Local); err == nil {
+		outer.Src = netip.AddrPortFrom(local, vxlanSourcePort)
+	} else {
+		outer.Src = netip.AddrPortFrom(netip.Addr{}, vxlanSourcePort)
+	}
+	if inner.Size > 0 {
+		outer.Size = inner.Size + vxlanHeadroom
+	}
+	r.tunnel(outer, dev)
+}
+
+// vxlanSourcePort stands for the port that the kernel derives from the inner
+// packet's hash.
+const vxlanSourcePort = 50000
+
+// tunnel sends an outer packet: it is born here like any other, except that
+// its sender hears of no error.
+func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
+	inner := r.f
+	r.f = netfilter.Frame{Packet: outer, Choices: inner.Choices, Env: inner.Env, Trace: inner.Trace}
+	r.conn, r.looped = nil, false
+	wasLocal := r.local
+	r.local = true
+	q := r.query()
+	if dev.VXLAN != nil && dev.VXLAN.Link != 0 {
+		if link, ok := r.ns.byIndex[dev.VXLAN.Link]; ok {
+			q.OIf = link.Name
+		}
+	}
+	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	if r.sure(res) {
+		r.step("route", res.Text, "outer: "+routeAction(res), res.Evidence)
+		if r.sendable(res) {
+			if !outer.Src.Addr().IsValid() {
+				r.f.Packet.Src = netip.AddrPortFrom(res.Src, vxlanSourcePort)
+			}
+			r.outer(res, inner.Packet)
+		}
+	}
+	if r.out.Disposition != model.Forwarded {
+		r.out.LocalError = false
+		if !r.out.innerTold {
+			r.out.Answer = nil
+		}
+	}
+	r.local = wasLocal
+}
+
+// outer sends the outer packet, unless it is too big: then the sender of the
+// inner one is told (skb_tunnel_check_pmtu); without DF it is cut on the way.
+func (r *run) outer(res route.Result, inner model.Packet) {
+	mtu := r.mtu(res)
+	if r.f.Packet.Size <= mtu || mtu == 0 || r.f.Packet.Size == 0 {
+		r.localOut(res)
+		return
+	}
+	if !inner.DF && !inner.IPv6() {
+		r.localOut(res)
+		return
+	}
+	r.f.Packet = inner
+	r.fragNeeded(mtu - vxlanHeadroom)
+	r.out.innerTold = true
+}
+
+// vtep finds the remote end for the frame: its own entry, or the default one.
+func (r *run) vtep(dev *nodedump.Interface) (remote netip.Addr, evidence string, ok bool) {
+	mac := r.f.Packet.DstMAC
+	entries := r.ns.FDB(dev.Name, mac)
+	if len(entries) == 0 {
+		entries = r.ns.FDB(dev.Name, "00:00:00:00:00:00")
+	}
+	for _, e := range entries {
+		if a, err := netip.ParseAddr(e.Dst); err == nil {
+			return a, r.ns.at(e.Line), true
+		}
+	}
+	if group, err := netip.ParseAddr(dev.VXLAN.Group); err == nil && !group.IsMulticast() {
+		return group, r.ns.at(dev.Line), true
+	}
+	if dev.VXLAN.Group != "" {
+		r.unknown("which VTEP of multicast group "+dev.VXLAN.Group+" takes the frame", r.ns.at(dev.Line))
+		return netip.Addr{}, "", false
+	}
+	r.end(model.Dropped, "fdb/missing", fmt.Sprintf("the forwarding database of %s has no VTEP for %s", dev.Name, mac), r.ns.at(dev.Line))
+	r.out.Remedy = fmt.Sprintf("bridge fdb append %s dev %s dst <address of the node> self permanent", mac, dev.Name)
+	return netip.Addr{}, "", false
+}
+
+// vxlanPort returns the VXLAN device whose socket takes the packet.
+func (r *run) vxlanPort() (*nodedump.Interface, bool) {
+	p := r.f.Packet
+	if p.Protocol != model.UDP || p.Encap == nil {
+		return nil, false
+	}
+	for i := range r.ns.Info.Interfaces {
+		dev := &r.ns.Info.Interfaces[i]
+		if v := dev.VXLAN; v != nil && v.Port == int(p.Dst.Port()) && v.ID == p.VNI {
+			return dev, true
+		}
+	}
+	return nil, false
+}
+
+// decapsulate takes the inner frame out (vxlan_rcv). A device that is down has
+// closed its socket (vxlan_stop), so that nobody takes the outer packet.
+func (r *run) decapsulate(dev *nodedump.Interface) {
+	if !Up(dev) {
+		r.down(dev)
+		return
+	}
+	inner := *r.f.Packet.Encap
+	inner.Mark = 0
+	r.step("vxlan", "", fmt.Sprintf("decapsulate vni %d from %s", dev.VXLAN.ID, r.f.Packet.Src.Addr()), r.ns.at(dev.Line))
+	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Trace: r.f.Trace}
+	r.conn, r.local, r.looped = nil, false, false
+	r.device(dev)
+}
