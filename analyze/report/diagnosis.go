@@ -45,7 +45,9 @@ type Direction struct {
 	Hops        []Hop
 }
 
-// A Hop is what one network namespace did with the packet.
+// A Hop is what one network namespace did with the packet. A step whose Where
+// is "bridge cni0", "vxlan flannel.1" or the like says that the packet crossed
+// that device on the way from IIf to OIf; pictures show it.
 type Hop struct {
 	At       model.Hop
 	IIf, OIf string       // devices it came in and left by; "" where it was born or ended

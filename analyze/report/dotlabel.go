@@ -1,0 +1,40 @@
+package report
+
+import "strings"
+
+// quote writes s as a DOT string.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", "").Replace(s) + `"`
+}
+
+// escape writes s inside an HTML-like label. Characters that XML does not know
+// are left out: a bundle is a stranger's file.
+func escape(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0xfffd || r == 0xfffe || r == 0xffff {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)
+}
+
+func bolded(s string) string { return "<b>" + escape(s) + "</b>" }
+
+// lines wraps s at width, in at most limit lines joined by sep. A word that
+// is too long is elided in its middle.
+func lines(s string, width, limit int, sep string) string {
+	words := strings.Fields(s)
+	for i, word := range words {
+		words[i] = elide(word, width)
+	}
+	out := wrap(strings.Join(words, " "), width)
+	if len(out) > limit {
+		out = out[:limit]
+		out[limit-1] += " …"
+	}
+	for i := range out {
+		out[i] = escape(out[i])
+	}
+	return strings.Join(out, sep)
+}

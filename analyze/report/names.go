@@ -1,0 +1,94 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// name returns who owns a, "" if nobody is known to.
+func (d *Diagnosis) name(a netip.Addr) string {
+	switch {
+	case !a.IsValid():
+		return ""
+	case a == d.Destination.IP && d.Destination.Name != "":
+		return kindWord(d.Destination.Type) + " " + d.Destination.Name
+	case d.Names == nil:
+		return ""
+	}
+	return d.Names(a)
+}
+
+// host returns the node that h runs on, or is; "" if that is not known.
+func (d *Diagnosis) host(h model.Hop) string {
+	switch {
+	case h.Type == model.NetNodeTypeNode:
+		return h.ID
+	case d.Host == nil:
+		return ""
+	}
+	return d.Host(h)
+}
+
+// endText writes an address as the JSON and the texts do: with its port if the
+// protocol has ports and one is known.
+func endText(proto model.Protocol, a netip.AddrPort) string {
+	switch {
+	case !a.Addr().IsValid():
+		return "?"
+	case !proto.HasPorts() || a.Port() == 0:
+		return a.Addr().String()
+	}
+	return a.String()
+}
+
+// hopName is a hop for people: "pod demo/a", "node n1".
+func hopName(h model.Hop) string {
+	if h == (model.Hop{}) {
+		return "an unknown place"
+	}
+	return string(h.Type) + " " + h.ID
+}
+
+// kindWord is an endpoint's type for people, spelled as on the command line.
+func kindWord(t model.EndpointType) string {
+	if t == model.EndpointTypeService {
+		return "svc"
+	}
+	return string(t)
+}
+
+// sourceText is "pod demo/a", or the bare address of nobody known.
+func sourceText(e model.Endpoint) string {
+	if e.Name == "" {
+		return e.IP.String()
+	}
+	return kindWord(e.Type) + " " + e.Name
+}
+
+// destinationText is "svc demo/web:80 (10.96.10.1)", or the bare address.
+func destinationText(e model.Endpoint) string {
+	if e.Name == "" {
+		return strings.TrimSuffix(e.AddrPort().String(), ":0")
+	}
+	s := kindWord(e.Type) + " " + e.Name
+	if e.Port != 0 {
+		s += fmt.Sprintf(":%d", e.Port)
+	}
+	if e.IP.IsValid() {
+		s += " (" + e.IP.String() + ")"
+	}
+	return s
+}
+
+// elide shortens s in its middle to at most n runes, where names differ least.
+func elide(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n || n < 3 {
+		return s
+	}
+	head := (n - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
+}
