@@ -1,0 +1,145 @@
+package netns
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// fibRuleInvert is the flag of a rule with "not".
+const fibRuleInvert = 2
+
+// fraKnown is the last selector this collector understands; a rule with a
+// newer one must not look as if it had none.
+const fraKnown = unix.FRA_DPORT_RANGE
+
+// readRules reads the policy routing rules of both families, in the order in
+// which the kernel asks them.
+func (d *dumper) readRules() error {
+	var incomplete error
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		msgs, err := d.conn.all(routeDump(unix.RTM_GETRULE, family, unix.SizeofRtMsg), d.deadline)
+		var rules []nodedump.Rule
+		for _, msg := range msgs {
+			if len(msg) < unix.SizeofRtMsg {
+				continue
+			}
+			rule, err := parseRule(msg)
+			if err != nil {
+				incomplete = err
+			}
+			rules = append(rules, rule)
+		}
+		slices.SortStableFunc(rules, func(a, b nodedump.Rule) int { return a.Priority - b.Priority })
+		d.info.Rules = append(d.info.Rules, rules...)
+		if err != nil {
+			return fmt.Errorf("IPv%d: %w", familyNumber(byte(family)), err)
+		}
+	}
+	return incomplete
+}
+
+// parseRule reads one rule. It is returned also with an error, which says that
+// the rule has a selector that could not be written down.
+func parseRule(msg []byte) (nodedump.Rule, error) {
+	a := after(msg, unix.SizeofRtMsg)
+	family := familyNumber(msg[0])
+	r := nodedump.Rule{
+		Family: family, Priority: a.num(unix.FRA_PRIORITY),
+		Not: binary.NativeEndian.Uint32(msg[8:])&fibRuleInvert != 0,
+		IIf: a.str(unix.FRA_IIFNAME), OIf: a.str(unix.FRA_OIFNAME),
+		Mark: uint32(a.num(unix.FRA_FWMARK)), Mask: uint32(a.num(unix.FRA_FWMASK)),
+		TOS: int(msg[3]), IPProto: ipProtocol(a.num(unix.FRA_IP_PROTO)),
+		SPort: portRange(a[unix.FRA_SPORT_RANGE]), DPort: portRange(a[unix.FRA_DPORT_RANGE]),
+		UIDRange: uidRange(a[unix.FRA_UID_RANGE]), L3MDev: a.on(unix.FRA_L3MDEV),
+		Action: ruleAction(msg[7]), Goto: a.num(unix.FRA_GOTO),
+		SuppressPrefixLen: a.unlessMinusOne(unix.FRA_SUPPRESS_PREFIXLEN),
+		SuppressIfGroup:   a.unlessMinusOne(unix.FRA_SUPPRESS_IFGROUP),
+	}
+	if a.has(unix.FRA_SRC) {
+		r.From = prefixOf(a.addr(unix.FRA_SRC), int(msg[2]), family)
+	}
+	if a.has(unix.FRA_DST) {
+		r.To = prefixOf(a.addr(unix.FRA_DST), int(msg[1]), family)
+	}
+	if r.Action == "" && !r.L3MDev {
+		if r.Table = int(msg[4]); a.has(unix.FRA_TABLE) {
+			r.Table = a.num(unix.FRA_TABLE)
+		}
+	}
+	for typ := range a {
+		if typ > fraKnown || typ == unix.FRA_TUN_ID {
+			return r, truncated(fmt.Sprintf("rule %d has a selector that is not known here (attribute %d)", r.Priority, typ))
+		}
+	}
+	return r, nil
+}
+
+// unlessMinusOne returns a number, nil if it is not there or -1.
+func (a attrs) unlessMinusOne(typ uint16) *int {
+	if n := int(int32(a.num(typ))); a.has(typ) && n != -1 {
+		return &n
+	}
+	return nil
+}
+
+// ruleAction names what a rule does; a lookup is "".
+func ruleAction(n byte) string {
+	switch n {
+	case unix.FR_ACT_TO_TBL:
+		return ""
+	case unix.FR_ACT_GOTO:
+		return "goto"
+	case unix.FR_ACT_NOP:
+		return "nop"
+	case unix.FR_ACT_BLACKHOLE:
+		return "blackhole"
+	case unix.FR_ACT_UNREACHABLE:
+		return "unreachable"
+	case unix.FR_ACT_PROHIBIT:
+		return "prohibit"
+	}
+	return strconv.Itoa(int(n))
+}
+
+// portRange reads "53" or "1000-2000".
+func portRange(b []byte) string {
+	if len(b) < 4 {
+		return ""
+	}
+	return rangeText(uint32(binary.NativeEndian.Uint16(b)), uint32(binary.NativeEndian.Uint16(b[2:])))
+}
+
+// uidRange reads "0-99".
+func uidRange(b []byte) string {
+	if len(b) < 8 {
+		return ""
+	}
+	return fmt.Sprintf("%d-%d", binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b[4:]))
+}
+
+// rangeText writes a range, or the number if it is only one.
+func rangeText(from, to uint32) string {
+	if from == to {
+		return strconv.Itoa(int(from))
+	}
+	return fmt.Sprintf("%d-%d", from, to)
+}
+
+// ipProtocol names a protocol, "" for none.
+func ipProtocol(n int) string {
+	names := map[int]string{
+		0: "", unix.IPPROTO_ICMP: "icmp", unix.IPPROTO_IGMP: "igmp", unix.IPPROTO_IPIP: "ipencap", unix.IPPROTO_TCP: "tcp",
+		unix.IPPROTO_UDP: "udp", unix.IPPROTO_IPV6: "ipv6", unix.IPPROTO_GRE: "gre", unix.IPPROTO_ICMPV6: "ipv6-icmp",
+		unix.IPPROTO_SCTP: "sctp", unix.IPPROTO_DCCP: "dccp", unix.IPPROTO_UDPLITE: "udplite",
+	}
+	if name, ok := names[n]; ok {
+		return name
+	}
+	return strconv.Itoa(n)
+}
