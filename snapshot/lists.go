@@ -14,6 +14,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -113,11 +114,21 @@ func resources() []resourceKind {
 // Prune), with apiVersion and kind, sorted by namespace and name. No items
 // make an empty part. The items do not change.
 func (w *Writer) AddList(resource string, items ...runtime.Object) error {
+	data, err := FormatList(resource, items...)
+	if err != nil {
+		return err
+	}
+	return w.Add(clusterName(resource), data)
+}
+
+// FormatList writes cluster/<resource>.yaml as AddList does, nothing for no
+// items. A list that is not whole is added by AddStatus.
+func FormatList(resource string, items ...runtime.Object) ([]byte, error) {
 	objects := make([]listItem, 0, len(items))
 	for _, item := range items {
 		o, err := toObject(resource, item)
 		if err != nil {
-			return fmt.Errorf("%s: %w", clusterName(resource), err)
+			return nil, fmt.Errorf("%s: %w", clusterName(resource), err)
 		}
 		objects = append(objects, o)
 	}
@@ -129,7 +140,7 @@ func (w *Writer) AddList(resource string, items ...runtime.Object) error {
 		}
 		writeItem(&b, o.yaml)
 	}
-	return w.Add(clusterName(resource), b.Bytes())
+	return b.Bytes(), nil
 }
 
 // An listItem is an item of a list.
@@ -145,7 +156,7 @@ func toObject(resource string, item runtime.Object) (listItem, error) {
 		return listItem{}, err
 	}
 	u := unstructured.Unstructured{Object: map[string]any{}}
-	if err := json.Unmarshal(data, &u.Object); err != nil {
+	if err := utiljson.Unmarshal(data, &u.Object); err != nil {
 		return listItem{}, err
 	}
 	if u.GetKind() == "" {
@@ -171,7 +182,7 @@ func writeItem(b *bytes.Buffer, item []byte) {
 		switch {
 		case first:
 			b.WriteString("- ")
-		case len(bytes.TrimSpace(line)) > 0:
+		case line[0] != '\n':
 			b.WriteString("  ")
 		}
 		b.Write(line)

@@ -1,0 +1,362 @@
+package rawimport
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// interfaces reads ip-link.json, ip-addr.json and bridge-link.json. "ip -d
+// addr" prints all that "ip -d link" prints, so either may be missing.
+func (r *reader) interfaces() {
+	links, linkStatus, linkReason := load(r, "ip-link.json", parseLinks)
+	addrs, addrStatus, addrReason := load(r, "ip-addr.json", parseLinks)
+	ports, portStatus, portReason := load(r, "bridge-link.json", parseBridgeLinks)
+	if portStatus != nodedump.StatusOK && portStatus != nodedump.StatusNotCollected {
+		r.note("%s: %s", r.key, portReason)
+	}
+	all := mergeLinks(links, addrs)
+	r.info.Interfaces = resolveLinks(all, ports)
+	ok, absent := nodedump.StatusOK, nodedump.StatusNotCollected
+	switch {
+	case linkStatus != ok && addrStatus != ok:
+		status, reason := linkStatus, linkReason+"; "+addrReason
+		if status == absent {
+			status = addrStatus
+		}
+		r.missing("interfaces", status, reason)
+	case addrStatus != ok:
+		r.missing("interfaces", nodedump.StatusTruncated, addrReason+": no addresses")
+	case linkStatus != ok && linkStatus != absent:
+		r.note("%s: %s", r.key, linkReason)
+	}
+	if len(all) > 0 && !detailed(all) {
+		r.missing("interfaces", nodedump.StatusTruncated, "printed without -d: the kinds of the devices are not known")
+	}
+}
+
+// A rawLink is an entry of "ip -j -d link" or "ip -j -d addr".
+type rawLink struct {
+	Index       int                          `json:"ifindex"`
+	Name        string                       `json:"ifname"`
+	Link        *string                      `json:"link"`
+	LinkIndex   int                          `json:"link_index"`
+	LinkNetnsID *int                         `json:"link_netnsid"`
+	LinkNetns   string                       `json:"link_netns"`
+	Flags       []string                     `json:"flags"`
+	MTU         int                          `json:"mtu"`
+	Master      string                       `json:"master"`
+	OperState   string                       `json:"operstate"`
+	Group       word                         `json:"group"`
+	LinkType    string                       `json:"link_type"`
+	Address     string                       `json:"address"`
+	Promiscuity *number                      `json:"promiscuity"` // printed only with -d
+	Info        rawLinkInfo                  `json:"linkinfo"`
+	Addrs       []map[string]json.RawMessage `json:"addr_info"`
+}
+
+type rawLinkInfo struct {
+	Kind      string          `json:"info_kind"`
+	Data      rawLinkData     `json:"info_data"`
+	SlaveKind string          `json:"info_slave_kind"`
+	SlaveData json.RawMessage `json:"info_slave_data"`
+}
+
+// A rawLinkData is the info_data of all kinds together; their keys do not
+// contradict each other.
+type rawLinkData struct {
+	ID         number  `json:"id"`
+	Local      string  `json:"local"`
+	Local6     string  `json:"local6"`
+	Group      string  `json:"group"`
+	Group6     string  `json:"group6"`
+	Remote     string  `json:"remote"`
+	Remote6    string  `json:"remote6"`
+	Link       *string `json:"link"`
+	Port       number  `json:"port"`
+	DstPort    number  `json:"dstport"`
+	TTL        word    `json:"ttl"`
+	Learning   flag    `json:"learning"`
+	NoLearning flag    `json:"nolearning"`
+	Proxy      flag    `json:"proxy"`
+	L2Miss     flag    `json:"l2miss"`
+	L3Miss     flag    `json:"l3miss"`
+	External   flag    `json:"external"`
+	UDPCsum    flag    `json:"udp_csum"`
+	DF         string  `json:"df"`
+	PMTUDisc   flag    `json:"pmtudisc"`
+	NoPMTUDisc flag    `json:"nopmtudisc"`
+	Protocol   string  `json:"protocol"`
+	Mode       word    `json:"mode"`
+	Table      word    `json:"table"`
+	STP        flag    `json:"stp_state"`
+	VLANFilter flag    `json:"vlan_filtering"`
+	NFCallIPT  flag    `json:"nf_call_iptables"`
+	NFCallIP6T flag    `json:"nf_call_ip6tables"`
+	NFCallARPT flag    `json:"nf_call_arptables"`
+}
+
+// A parsedLink is an interface that still names its master and parents.
+type parsedLink struct {
+	nodedump.Interface
+	link, master, underlay string
+	detailed, hasAddrs     bool
+}
+
+func parseLinks(data []byte) ([]parsedLink, []bad, error) {
+	list, bads, err := parseEntries(data, convertLink)
+	if err == nil && len(list) == 0 && len(bads) == 0 {
+		err = errors.New("1: no interface, and each namespace has one")
+	}
+	return list, bads, err
+}
+
+func convertLink(l *rawLink) (parsedLink, error) {
+	if l.Name == "" || l.Index <= 0 {
+		return parsedLink{}, errors.New("an interface without ifname or ifindex")
+	}
+	out := parsedLink{master: l.Master, detailed: l.Promiscuity != nil || l.Info.Kind != "", hasAddrs: l.Addrs != nil}
+	out.Interface = nodedump.Interface{
+		Name: l.Name, Index: l.Index, Kind: l.Info.Kind, MTU: l.MTU, MAC: l.Address, Flags: l.Flags,
+		OperState: l.OperState, Link: l.LinkIndex,
+	}
+	if group, err := strconv.Atoi(string(l.Group)); err == nil {
+		out.Group = group
+	}
+	if l.Link != nil {
+		out.link = *l.Link
+	}
+	out.netnsOf(l)
+	out.kindOf(l)
+	if err := out.dataOf(l); err != nil {
+		return parsedLink{}, fmt.Errorf("%s: %w", l.Name, err)
+	}
+	for _, a := range l.Addrs {
+		addr, err := convertAddr(a)
+		if err != nil {
+			return parsedLink{}, fmt.Errorf("%s: %w", l.Name, err)
+		}
+		out.Addrs = append(out.Addrs, addr)
+	}
+	return out, nil
+}
+
+// netnsOf says in which namespace the other end lies. A name instead of a
+// number, or a link_index alone, say only that it is another one.
+func (p *parsedLink) netnsOf(l *rawLink) {
+	switch elsewhere := -1; {
+	case l.LinkNetnsID != nil:
+		p.LinkNSID = l.LinkNetnsID
+	case l.LinkNetns != "" || l.LinkIndex > 0:
+		p.LinkNSID = &elsewhere
+	}
+}
+
+// kindOf falls back to the link type where ip prints no kind.
+func (p *parsedLink) kindOf(l *rawLink) {
+	if p.Kind != "" {
+		return
+	}
+	switch l.LinkType {
+	case "loopback", "ipip", "sit", "gre":
+		p.Kind = l.LinkType
+	}
+}
+
+// dataOf takes over what depends on the kind.
+func (p *parsedLink) dataOf(l *rawLink) error {
+	d := &l.Info.Data
+	switch p.Kind {
+	case "bridge":
+		p.Bridge = &nodedump.Bridge{
+			STP: d.STP.on, VLANFiltering: d.VLANFilter.on,
+			NFCallIPT: d.NFCallIPT.pointer(), NFCallIP6T: d.NFCallIP6T.pointer(), NFCallARPT: d.NFCallARPT.pointer(),
+		}
+	case "vxlan":
+		p.VXLAN = convertVXLAN(d)
+	case "ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre", "ip6gretap", "vti", "vti6", "wireguard":
+		p.Tunnel = convertTunnel(d)
+	case "vlan":
+		p.VLAN = &nodedump.VLAN{ID: int(d.ID), Protocol: d.Protocol}
+	case "macvlan", "macvtap", "ipvlan", "ipvtap", "bond":
+		p.Mode = string(d.Mode)
+	case "vrf":
+		t, err := table(string(d.Table))
+		if err != nil {
+			return err
+		}
+		p.VRFTable = t
+	}
+	if d.Link != nil {
+		p.underlay = *d.Link
+	}
+	if l.Info.SlaveKind == "bridge" && len(l.Info.SlaveData) > 0 {
+		var port rawPort
+		if err := json.Unmarshal(l.Info.SlaveData, &port); err != nil {
+			return err
+		}
+		p.Port = port.convert()
+	}
+	return nil
+}
+
+func (f flag) pointer() *bool {
+	if !f.set {
+		return nil
+	}
+	return &f.on
+}
+
+func convertVXLAN(d *rawLinkData) *nodedump.VXLAN {
+	v := &nodedump.VXLAN{
+		ID: int(d.ID), Local: d.Local, Local6: d.Local6, Port: int(d.Port), TTL: ttl(d.TTL),
+		NoLearning: !d.Learning.orElse(!d.NoLearning.on), Proxy: d.Proxy.on, L2Miss: d.L2Miss.on, L3Miss: d.L3Miss.on,
+		External: d.External.on, UDPCsum: d.UDPCsum.on, DF: d.DF,
+	}
+	for _, group := range []string{d.Group, d.Group6, d.Remote, d.Remote6} {
+		if v.Group == "" {
+			v.Group = group
+		}
+	}
+	if v.Port == 0 {
+		v.Port = int(d.DstPort)
+	}
+	return v
+}
+
+func convertTunnel(d *rawLinkData) *nodedump.Tunnel {
+	t := &nodedump.Tunnel{
+		Local: d.Local, Remote: d.Remote, TTL: ttl(d.TTL), External: d.External.on,
+		NoPMTU: !d.PMTUDisc.orElse(!d.NoPMTUDisc.on),
+	}
+	for _, s := range []*string{&t.Local, &t.Remote} {
+		if *s == "any" || *s == "0.0.0.0" || *s == "::" {
+			*s = ""
+		}
+	}
+	return t
+}
+
+// ttl is 0 for "inherit" and "auto".
+func ttl(w word) int {
+	n, err := strconv.ParseUint(string(w), 10, 8)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+// convertAddr reads an element of addr_info. Its flags are keys that are true.
+func convertAddr(a map[string]json.RawMessage) (nodedump.Addr, error) {
+	var base struct {
+		Local  string `json:"local"`
+		Peer   string `json:"address"`
+		Length int    `json:"prefixlen"`
+		Scope  word   `json:"scope"`
+		Label  string `json:"label"`
+	}
+	text, err := json.Marshal(a)
+	if err == nil {
+		err = json.Unmarshal(text, &base)
+	}
+	if err != nil {
+		return nodedump.Addr{}, err
+	}
+	prefix, err := prefixOf(base.Local, base.Length)
+	if err != nil {
+		return nodedump.Addr{}, err
+	}
+	out := nodedump.Addr{Prefix: prefix, Scope: string(base.Scope), Label: base.Label}
+	if base.Peer != "" {
+		if out.Peer, err = prefixOf(base.Peer, base.Length); err != nil {
+			return nodedump.Addr{}, err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(a)) {
+		if string(a[key]) == "true" {
+			out.Flags = append(out.Flags, key)
+		}
+	}
+	return out, nil
+}
+
+func prefixOf(addr string, length int) (string, error) {
+	a, err := netip.ParseAddr(addr)
+	if err != nil || length < 0 || length > a.BitLen() {
+		return "", fmt.Errorf("%q/%d is no prefix", addr, length)
+	}
+	return netip.PrefixFrom(a, length).String(), nil
+}
+
+func detailed(all []parsedLink) bool {
+	return slices.ContainsFunc(all, func(p parsedLink) bool { return p.detailed })
+}
+
+// mergeLinks adds the addresses of one dump to the links of another.
+func mergeLinks(links, addrs []parsedLink) []parsedLink {
+	out := slices.Clone(links)
+	for _, a := range addrs {
+		i := slices.IndexFunc(out, func(p parsedLink) bool { return p.Index == a.Index && p.Name == a.Name })
+		switch {
+		case i < 0:
+			out = append(out, a)
+		case a.detailed && !out[i].detailed:
+			out[i] = a
+		default:
+			out[i].Addrs = a.Addrs
+		}
+	}
+	slices.SortStableFunc(out, func(a, b parsedLink) int { return a.Index - b.Index })
+	return out
+}
+
+// resolveLinks replaces the names of masters and parents by their indices.
+func resolveLinks(all []parsedLink, ports []parsedPort) []nodedump.Interface {
+	index := map[string]int{}
+	bridges := map[int]bool{}
+	for _, p := range all {
+		index[p.Name] = p.Index
+		bridges[p.Index] = p.Kind == "bridge"
+	}
+	out := make([]nodedump.Interface, 0, len(all))
+	for _, p := range all {
+		p.Master = indexOf(p.master, index)
+		if p.Link == 0 {
+			p.Link = indexOf(p.link, index)
+		}
+		if underlay := indexOf(p.underlay, index); p.VXLAN != nil {
+			p.VXLAN.Link = underlay
+		} else if p.Tunnel != nil {
+			p.Tunnel.Link = underlay
+		}
+		if i := slices.IndexFunc(ports, func(b parsedPort) bool { return b.name == p.Name }); i >= 0 && p.Port == nil {
+			p.Port = ports[i].port
+		}
+		if p.Port != nil && p.Master > 0 && !bridges[p.Master] && detailed(all) {
+			p.Port = nil
+		}
+		out = append(out, p.Interface)
+	}
+	return out
+}
+
+// indexOf finds an interface by name. ip prints "if7" for one that has no name
+// in this namespace.
+func indexOf(name string, index map[string]int) int {
+	if i, ok := index[name]; ok {
+		return i
+	}
+	if digits, ok := strings.CutPrefix(name, "if"); ok {
+		if i, err := strconv.Atoi(digits); err == nil {
+			return max(0, i)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,131 @@
+package rawimport
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// maxNotes is how many bad entries of one file are noted.
+const maxNotes = 20
+
+// A reader reads the files of one network namespace.
+type reader struct {
+	raw    fs.FS
+	dir    string // in raw
+	key    string
+	info   *nodedump.NetNSInfo
+	note   func(format string, args ...any)
+	kernel string
+}
+
+// A bad is an entry that could not be read.
+type bad struct {
+	line int
+	err  error
+}
+
+// readAll reads all files there may be.
+func (r *reader) readAll() {
+	r.interfaces()
+	r.routes()
+	r.rules()
+	section(r, "neighbours", "ip-neigh.json", parseNeighbours, &r.info.Neighbours)
+	section(r, "fdb", "bridge-fdb.json", parseFDB, &r.info.FDB)
+	section(r, "sockets", "ss.txt", parseSockets, &r.info.Sockets)
+	r.missing("programs", nodedump.StatusNotCollected, "no file of the raw layout shows tc and XDP programs")
+	r.sysctls()
+	r.texts()
+}
+
+// missing says why a section is not there.
+func (r *reader) missing(field string, status nodedump.Status, reason string) {
+	if r.info.Sections == nil {
+		r.info.Sections, r.info.Reasons = map[string]nodedump.Status{}, map[string]string{}
+	}
+	r.info.Sections[field], r.info.Reasons[field] = status, reason
+}
+
+// read reads a file. The status is ok or says why there is no content.
+func (r *reader) read(name string) ([]byte, nodedump.Status, string) {
+	data, err := fs.ReadFile(r.raw, path.Join(r.dir, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nodedump.StatusNotCollected, name + " is missing"
+	case errors.Is(err, fs.ErrPermission):
+		return nil, nodedump.StatusDenied, err.Error()
+	case err != nil:
+		return nil, nodedump.StatusFailed, err.Error()
+	default:
+		return data, nodedump.StatusOK, ""
+	}
+}
+
+// notes keeps the entries of a file that could not be read.
+func (r *reader) notes(name string, bads []bad) {
+	for i, b := range bads {
+		if i == maxNotes {
+			r.note("%s/%s: %d more entries could not be read", r.key, name, len(bads)-i)
+			return
+		}
+		r.note("%s/%s:%d: %v", r.key, name, b.line, b.err)
+	}
+}
+
+// load reads and parses a file.
+func load[T any](r *reader, name string, parse func([]byte) ([]T, []bad, error)) ([]T, nodedump.Status, string) {
+	data, status, reason := r.read(name)
+	if status != nodedump.StatusOK {
+		return nil, status, reason
+	}
+	list, bads, err := parse(data)
+	r.notes(name, bads)
+	if err != nil {
+		return nil, nodedump.StatusFailed, name + ":" + err.Error()
+	}
+	if len(list) == 0 && len(bads) > 0 {
+		return nil, nodedump.StatusFailed, fmt.Sprintf("%s:%d: %v, and no other entry", name, bads[0].line, bads[0].err)
+	}
+	return list, nodedump.StatusOK, ""
+}
+
+// section reads the file of one section.
+func section[T any](r *reader, field, name string, parse func([]byte) ([]T, []bad, error), to *[]T) {
+	list, status, reason := load(r, name, parse)
+	*to = list
+	if status != nodedump.StatusOK {
+		r.missing(field, status, reason)
+	}
+}
+
+// A family is an IP version and the file that holds what there is of it.
+type family struct {
+	version int
+	file    string
+}
+
+// byFamily reads a section that has one file per IP version. If only one of
+// them is there, the other is a section of its own: "routes6".
+func byFamily[T any](r *reader, field string, families [2]family, parse func([]byte, int) ([]T, []bad, error)) []T {
+	var all []T
+	var statuses [2]nodedump.Status
+	var reasons [2]string
+	for i, f := range families {
+		var list []T
+		list, statuses[i], reasons[i] = load(r, f.file, func(data []byte) ([]T, []bad, error) { return parse(data, f.version) })
+		all = append(all, list...)
+	}
+	if statuses[0] == statuses[1] && statuses[0] != nodedump.StatusOK {
+		r.missing(field, statuses[0], reasons[0]+"; "+reasons[1])
+		return all
+	}
+	for i, f := range families {
+		if statuses[i] != nodedump.StatusOK {
+			r.missing(fmt.Sprintf("%s%d", field, f.version), statuses[i], reasons[i])
+		}
+	}
+	return all
+}

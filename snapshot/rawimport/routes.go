@@ -1,0 +1,102 @@
+package rawimport
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+func (r *reader) routes() {
+	r.info.Routes = byFamily(r, "routes", [2]family{{4, "ip-route4.json"}, {6, "ip-route6.json"}}, parseRoutes)
+}
+
+// A rawRoute is an entry of "ip -j route show table all".
+type rawRoute struct {
+	Type     string       `json:"type"`
+	Dst      string       `json:"dst"`
+	Gateway  string       `json:"gateway"`
+	Via      rawVia       `json:"via"`
+	Dev      string       `json:"dev"`
+	Table    word         `json:"table"`
+	Protocol word         `json:"protocol"`
+	Scope    word         `json:"scope"`
+	Src      string       `json:"prefsrc"`
+	Metric   number       `json:"metric"`
+	TOS      number       `json:"tos"`
+	Flags    []string     `json:"flags"`
+	Metrics  []rawMetrics `json:"metrics"`
+	NextHops []rawNextHop `json:"nexthops"`
+	Encap    string       `json:"encap"`
+}
+
+type rawVia struct {
+	Host string `json:"host"`
+}
+
+type rawMetrics struct {
+	MTU number `json:"mtu"`
+}
+
+type rawNextHop struct {
+	Gateway string   `json:"gateway"`
+	Via     rawVia   `json:"via"`
+	Dev     string   `json:"dev"`
+	Weight  number   `json:"weight"`
+	Flags   []string `json:"flags"`
+}
+
+// parseRoutes reads "ip -j -4|-6 route show table all".
+func parseRoutes(data []byte, version int) ([]nodedump.Route, []bad, error) {
+	return parseEntries(data, func(r *rawRoute) (nodedump.Route, error) { return r.convert(version) })
+}
+
+func (r *rawRoute) convert(version int) (nodedump.Route, error) {
+	out := nodedump.Route{
+		Family: version, Type: r.Type, Dev: r.Dev, Scope: string(r.Scope), Protocol: string(r.Protocol),
+		Metric: int(r.Metric), TOS: int(r.TOS), Encap: r.Encap,
+	}
+	if len(r.Flags) > 0 {
+		out.Flags = r.Flags
+	}
+	if out.Type == "unicast" {
+		out.Type = ""
+	}
+	if out.Scope == "global" {
+		out.Scope = ""
+	}
+	for _, m := range r.Metrics {
+		out.MTU = int(m.MTU)
+	}
+	if r.Dst == "" {
+		return out, errors.New("a route without dst")
+	}
+	var errs [4]error
+	out.Dst, errs[0] = cidr(r.Dst, version)
+	out.Table, errs[1] = table(string(r.Table))
+	out.Via, errs[2] = gateway(r.Gateway, r.Via)
+	out.Src, errs[3] = address(r.Src)
+	if err := errors.Join(errs[:]...); err != nil {
+		return out, fmt.Errorf("route to %s: %w", r.Dst, err)
+	}
+	for _, h := range r.NextHops {
+		via, err := gateway(h.Gateway, h.Via)
+		if err != nil {
+			return out, fmt.Errorf("route to %s: %w", r.Dst, err)
+		}
+		hop := nodedump.NextHop{Dev: h.Dev, Via: via, Weight: max(1, int(h.Weight))}
+		if len(h.Flags) > 0 {
+			hop.Flags = h.Flags
+		}
+		out.NextHops = append(out.NextHops, hop)
+	}
+	return out, nil
+}
+
+// gateway returns the next hop: of the route's own family, or of another.
+func gateway(own string, other rawVia) (string, error) {
+	if own == "" {
+		own = other.Host
+	}
+	return address(own)
+}
