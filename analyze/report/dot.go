@@ -124,9 +124,17 @@ func (p *dotter) title() string {
 	case model.OutcomeMixed, model.OutcomeUnknown:
 		ink = inkDoubt
 	}
-	const left = `<br align="left"/>`
-	return `<font point-size="16"><b>` + lines(p.g.d.question(), 90, 4, left) + `</b></font>` + left +
-		`<font point-size="14" color="` + ink + `"><b>` + lines(p.g.d.answer(), 100, 4, left) + `</b></font>` + left + ` ` + left
+	return titled(lines(p.g.d.question(), 90, 4, left), "16", inkText) + titled(lines(p.g.d.answer(), 100, 4, left), "14", ink)
+}
+
+// left ends a line that is set flush left.
+const left = `<br align="left"/>`
+
+func titled(text, size, ink string) string {
+	if text == "" {
+		return ""
+	}
+	return `<font point-size="` + size + `" color="` + ink + `"><b>` + text + `</b>` + left + `</font>`
 }
 
 // hosts are the nodes of the cluster that the drawing touches, in order.
@@ -174,16 +182,16 @@ func (p *dotter) place(pl *place) {
 }
 
 func (p *dotter) frame(kind, name, fill, border string) {
-	var label strings.Builder
-	label.WriteString(`<font color="` + inkSoft + `">` + kind + ` </font><b>`)
+	var head strings.Builder
+	head.WriteString(`<font color="` + inkSoft + `">` + escape(kind) + ` </font>`)
 	for i, part := range strings.SplitAfter(name, "/") {
 		if i > 0 && len(name) > 28 {
-			label.WriteString("<br/>")
+			head.WriteString(left)
 		}
-		label.WriteString(escape(elide(part, 34)))
+		head.WriteString(bolded(elide(part, 34)))
 	}
-	label.WriteString("</b>")
-	p.line("graph [%s]", attrs(attr{"label", label.String()}, attr{"style", "rounded,filled"}, attr{"fillcolor", fill}, attr{"color", border},
+	head.WriteString(left)
+	p.line("graph [%s]", attrs(attr{"label", head.String()}, attr{"style", "rounded,filled"}, attr{"fillcolor", fill}, attr{"color", border},
 		attr{"fontsize", "12"}, attr{"fontcolor", inkText}, attr{"margin", "10"}, attr{"labelloc", "t"}, attr{"labeljust", "l"}))
 }
 
@@ -198,7 +206,7 @@ func (p *dotter) inside(pl *place) {
 				fill, border = fillTunnel, "#c2410c"
 			}
 		}
-		p.vertex(id+"/"+dev, attr{"label", elide(dev, 18)}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", border},
+		p.vertex(id+"/"+dev, attr{"label", label(escape(elide(dev, 18)))}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", border},
 			attr{"fontsize", "10"}, attr{"margin", "0.06,0.03"}, attr{"height", "0.22"}, attr{"fontcolor", "#334155"})
 	}
 	for _, e := range p.g.ends {
@@ -232,7 +240,7 @@ func (p *dotter) core(pl *place, id string) {
 			text = append(text, fmt.Sprintf("and %d more", len(pl.did)-5))
 			break
 		}
-		text = append(text, lines(did, 34, 3, "<br/>"))
+		text = append(text, lines(did, 25, 3, "<br/>"))
 	}
 	if len(text) == 0 {
 		text = append(text, "forwards")
@@ -241,7 +249,7 @@ func (p *dotter) core(pl *place, id string) {
 	if pl.meant {
 		style, border = "rounded,filled,dashed", inkMeant
 	}
-	p.vertex(id, attr{"label", "<font>" + strings.Join(text, "<br/>") + "</font>"}, attr{"style", style}, attr{"fillcolor", fill}, attr{"color", border}, attr{"penwidth", width})
+	p.vertex(id, attr{"label", label(text...)}, attr{"style", style}, attr{"fillcolor", fill}, attr{"color", border}, attr{"penwidth", width})
 }
 
 // end prints where packets stopped, and why.
@@ -253,11 +261,11 @@ func (p *dotter) end(e *end) {
 	case endOutside:
 		shape, sign, fill, ink = "ellipse", "", fillOutside, inkGood
 	}
-	label := `<font color="` + ink + `">` + bolded(sign+e.title) + `</font>`
+	text := `<font color="` + ink + `">` + bolded(sign+e.title) + `</font>`
 	if e.why != "" {
-		label += `<br/><font point-size="10">` + lines(e.why, 30, 4, "<br/>") + `</font>`
+		text += `<br/><font point-size="10">` + lines(e.why, 30, 4, "<br/>") + `</font>`
 	}
-	p.vertex(e.id, attr{"label", label}, attr{"shape", shape}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", ink}, attr{"penwidth", "2"}, attr{"margin", "0.02,0.02"})
+	p.vertex(e.id, attr{"label", label(text)}, attr{"shape", shape}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", ink}, attr{"penwidth", "2"}, attr{"margin", "0.02,0.02"})
 }
 
 // suspicions prints notes and pins them to the core of their place.
@@ -271,7 +279,6 @@ func (p *dotter) suspicions(pl *place, core string) {
 		if s.Level >= model.SuspicionLevelCritical {
 			ink, fill = inkBroken, "#fff1f2"
 		}
-		const left = `<br align="left"/>`
 		text := `<font color="` + ink + `">` + bolded(s.Level.String()+" "+s.Code) + `</font>` + left + lines(s.Message, 38, 5, left) + left
 		if s.Remedy != "" {
 			text += bolded("fix: ") + lines(s.Remedy, 38, 4, left) + left
@@ -283,7 +290,7 @@ func (p *dotter) suspicions(pl *place, core string) {
 func (p *dotter) note(core, ink, fill, text string) {
 	p.notes++
 	id := fmt.Sprintf("note%d", p.notes)
-	p.vertex(id, attr{"label", "<font>" + text + "</font>"}, attr{"shape", "note"}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", ink}, attr{"fontsize", "10"})
+	p.vertex(id, attr{"label", label(text)}, attr{"shape", "note"}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", ink}, attr{"fontsize", "10"})
 	p.line("{ rank=same; %s; %s }", quote(core), quote(id))
 	p.line("%s -> %s [%s]", quote(core), quote(id), attrs(attr{"arrowhead", "none"}, attr{"style", "dotted"}, attr{"color", ink}, attr{"constraint", "false"}))
 }
@@ -317,21 +324,27 @@ func (p *dotter) edge(e *edge) {
 
 // text is the label of an edge: what travels, and how much of it if not all.
 func (e *edge) text() string {
-	var text []string
-	for i, l := range e.labels {
-		if i == 3 {
-			text = append(text, "…")
-			break
-		}
-		for _, line := range strings.Split(l, "\n") {
-			text = append(text, escape(elide(line, 44)))
-		}
+	text := few(e.what, 4)
+	if len(e.outer) > 0 {
+		text = append(text, `<font color="#9a3412">`+strings.Join(few(e.outer, 4), "<br/>")+`</font>`)
 	}
-	if share := percent(e.share); e.kind != edgeMeant && share != "100%" && (e.crossing || e.kind == edgeBroken) {
+	share := percent(e.share)
+	if share != "100%" && (e.kind == edgeRequest && e.crossing || e.kind == edgeBroken) {
 		text = append(text, bolded(share))
 	}
 	if len(text) == 0 {
 		return ""
 	}
-	return "<font>" + strings.Join(text, "<br/>") + "</font>"
+	return `<table border="0" cellpadding="3"><tr><td>` + strings.Join(text, "<br/>") + `</td></tr></table>`
+}
+
+// few escapes at most limit lines.
+func few(lines []string, limit int) (out []string) {
+	for i, l := range lines {
+		if i == limit {
+			return append(out, "…")
+		}
+		out = append(out, escape(elide(l, 48)))
+	}
+	return out
 }

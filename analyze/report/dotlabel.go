@@ -4,7 +4,7 @@ import "strings"
 
 // quote writes s as a DOT string.
 func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", "").Replace(s) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", "").Replace(strings.ToValidUTF8(s, "?")) + `"`
 }
 
 // escape writes s inside an HTML-like label. Characters that XML does not know
@@ -19,7 +19,21 @@ func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)
 }
 
-func bolded(s string) string { return "<b>" + escape(s) + "</b>" }
+// bolded writes s in bold. Graphviz refuses an empty element.
+func bolded(s string) string {
+	if s = escape(s); s == "" {
+		return ""
+	}
+	return "<b>" + s + "</b>"
+}
+
+// label writes a label of escaped lines, "" if there is nothing in them.
+func label(lines ...string) string {
+	if s := strings.Join(lines, "<br/>"); s != "" {
+		return "<font>" + s + "</font>"
+	}
+	return ""
+}
 
 // lines wraps s at width, in at most limit lines joined by sep. A word that
 // is too long is elided in its middle.

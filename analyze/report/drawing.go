@@ -47,8 +47,9 @@ type edge struct {
 	kind     edgeKind
 	tunnel   bool
 	share    float64
-	labels   []string
-	crossing bool // from one place to another
+	what     []string // the packets that travel, a line each
+	outer    []string // the outer packets of a tunnel, a line each
+	crossing bool     // from one place to another
 }
 
 // An end is where packets stop before they arrive.
@@ -126,79 +127,97 @@ func (g *drawing) device(p *place, dev string) string {
 	return v
 }
 
-// edge adds branch share to the edge e, which is new if there is none like it.
-func (g *drawing) edge(e edge, label string) {
+// edge adds e to the edge like it, which is new if there is none.
+func (g *drawing) edge(e edge) {
 	at := slices.IndexFunc(g.edges, func(o *edge) bool {
 		return o.from == e.from && o.to == e.to && o.kind == e.kind && o.tunnel == e.tunnel
 	})
 	if at < 0 {
-		at = len(g.edges)
-		g.edges = append(g.edges, &edge{from: e.from, to: e.to, kind: e.kind, tunnel: e.tunnel, crossing: e.crossing})
+		g.edges = append(g.edges, &e)
+		return
 	}
 	have := g.edges[at]
 	have.share += e.share
-	if label != "" && !slices.Contains(have.labels, label) {
-		have.labels = append(have.labels, label)
+	have.what = union(have.what, e.what)
+	have.outer = union(have.outer, e.outer)
+}
+
+func union(have, more []string) []string {
+	for _, s := range more {
+		if !slices.Contains(have, s) {
+			have = append(have, s)
+		}
 	}
+	return have
 }
 
 // journey adds the way of one packet.
 func (g *drawing) journey(d Direction, kind edgeKind, share float64) {
 	prev, tunnel := "", false
 	for i, h := range d.Hops {
-		in, out, p := g.cross(h, kind, share, tunnel)
-		if kind == edgeRequest && i == 0 {
-			p.first = true
-		}
+		leg := edge{kind: kind, share: share, tunnel: tunnel}
+		way := g.crossed(h)
 		if prev != "" {
-			label := packetLabel(d, i, tunnel)
-			g.edge(edge{from: prev, to: in, kind: kind, tunnel: tunnel, share: share, crossing: true}, label)
+			leg.from, leg.to, leg.crossing = prev, way[0], true
+			leg.what, leg.outer = d.travels(i)
+			g.edge(leg)
 		}
-		prev, tunnel = out, h.Out.Encap != nil
+		g.inside(h, way, leg)
+		p := g.place(h.At)
+		p.first = p.first || kind == edgeRequest && i == 0
+		if kind == edgeRequest {
+			p.did = union(p.did, h.deeds(i == 0))
+		}
+		prev, tunnel = way[len(way)-1], h.Out.Encap != nil
 	}
 	if len(d.Hops) > 0 {
 		g.finish(d, kind, share, prev)
 	}
 }
 
-// cross adds what h did inside its place: the devices, in the order crossed.
-// It returns the vertices by which the packet came in and left.
-func (g *drawing) cross(h Hop, kind edgeKind, share float64, tunnel bool) (in, out string, p *place) {
-	p = g.known(h.At)
-	core := h.At.String()
+// crossed returns the vertices that h crossed: devices, and the core of the
+// place where it was routed.
+func (g *drawing) crossed(h Hop) (way []string) {
+	p := g.known(h.At)
 	before, after := h.devices()
-	way := []string{}
-	if h.IIf != "" {
-		way = append(way, h.IIf)
-	}
-	way = append(append(append(way, before...), ""), after...)
-	if h.OIf != "" {
-		way = append(way, h.OIf)
-	}
-	tunnel = tunnel && len(before) > 0
-	for _, dev := range way {
-		v := core
+	for _, dev := range append([]string{h.IIf}, before...) {
 		if dev != "" {
-			v = g.device(p, dev)
-		} else {
-			g.meet(core)
+			way = append(way, g.device(p, dev))
 		}
-		if in == "" {
-			in = v
-		} else {
-			g.edge(edge{from: out, to: v, kind: kind, tunnel: tunnel, share: share}, "")
-		}
-		out = v
-		isTunnel := dev != "" && h.tunnels(dev)
-		if isTunnel && !slices.Contains(p.tunnels, dev) {
-			p.tunnels = append(p.tunnels, dev)
-		}
-		tunnel = isTunnel && h.Out.Encap != nil || tunnel && !isTunnel && dev != ""
 	}
-	if kind == edgeRequest || slices.ContainsFunc(h.Steps, bad) {
-		p.add(h, kind)
+	g.meet(h.At.String())
+	way = append(way, h.At.String())
+	for _, dev := range append(after, h.OIf) {
+		if dev != "" {
+			way = append(way, g.device(p, dev))
+		}
+		if dev != "" && h.wraps(dev) {
+			p.tunnels = union(p.tunnels, []string{dev})
+		}
 	}
-	return in, out, p
+	for _, dev := range before {
+		if h.wraps(dev) {
+			p.tunnels = union(p.tunnels, []string{dev})
+		}
+	}
+	return way
+}
+
+// inside joins the vertices that h crossed. The packet is in a tunnel up to
+// the device that takes it out, and from the device that puts it in.
+func (g *drawing) inside(h Hop, way []string, leg edge) {
+	core := slices.Index(way, h.At.String())
+	p := g.place(h.At)
+	wraps := func(i int) bool { return slices.Contains(p.tunnels, strings.TrimPrefix(way[i], h.At.String()+"/")) }
+	in := h.In.Encap != nil && slices.ContainsFunc(way[:core], func(v string) bool {
+		return slices.Contains(p.tunnels, strings.TrimPrefix(v, h.At.String()+"/"))
+	})
+	for i := 1; i < len(way); i++ {
+		if wraps(i - 1) {
+			in = i-1 > core && h.Out.Encap != nil
+		}
+		g.edge(edge{from: way[i-1], to: way[i], kind: leg.kind, share: leg.share, tunnel: in})
+	}
 }
 
 // known returns the place of hop, whose core is met only where it is crossed.
@@ -213,29 +232,26 @@ func (g *drawing) known(hop model.Hop) *place {
 	return p
 }
 
-// add remembers what p did with the packet, for its box.
-func (p *place) add(h Hop, kind edgeKind) {
+// deeds says what h did with the packet, for the box of its place: how it
+// translated and routed it. Where the packet is born the device says enough.
+func (h Hop) deeds(born bool) (deeds []string) {
 	for _, s := range h.Steps {
-		text := s.Action
-		if strings.HasPrefix(s.Where, "route") && s.Rule != "" && !bad(s) {
-			text = "route " + s.Rule
-		}
-		shown := bad(s) || kind == edgeRequest && important(s) && (strings.HasPrefix(s.Where, "nat/") || strings.HasPrefix(s.Where, "route"))
-		if shown && s.Where != "end" && !slices.Contains(p.did, text) {
-			p.did = append(p.did, text)
+		switch {
+		case bad(s) || !important(s):
+		case isTunnel(s) && h.Out.Encap != nil:
+			return deeds // what follows is about the outer packet
+		case strings.HasPrefix(s.Where, "nat/"):
+			deeds = append(deeds, s.Action)
+		case strings.HasPrefix(s.Where, "route") && !born && !strings.HasPrefix(s.Rule, "local "):
+			deeds = append(deeds, "route "+cmp.Or(s.Rule, s.Action))
 		}
 	}
+	return deeds
 }
 
-// tunnels reports whether dev puts packets into a tunnel, or takes them out.
-func (h Hop) tunnels(dev string) bool {
-	for _, s := range h.Steps {
-		kind, _, _ := strings.Cut(s.Where, " ")
-		if device(s) == dev && slices.Contains([]string{"vxlan", "tunnel", "encap", "decap", "ipip", "geneve", "gre"}, kind) {
-			return true
-		}
-	}
-	return h.Out.Encap != nil && dev == h.OIf && h.In.Encap == nil
+// wraps reports whether dev puts packets into a tunnel, or takes them out.
+func (h Hop) wraps(dev string) bool {
+	return slices.ContainsFunc(h.Steps, func(s model.Step) bool { return device(s) == dev && isTunnel(s) })
 }
 
 // sent is the packet of the conversation: the inner one of a tunnel.
@@ -246,25 +262,27 @@ func sent(p model.Packet) model.Packet {
 	return p
 }
 
-// packetLabel says what travels between hops i-1 and i: always at first, and
-// then where the addresses have changed; a tunnel always.
-func packetLabel(d Direction, i int, tunnel bool) string {
+// travels says what goes from hop i-1 to hop i: where to at first and then
+// where that has changed, where from if that has changed.
+func (d Direction) travels(i int) (what, outer []string) {
 	out := d.Hops[i-1].Out
 	if out.Protocol == "" {
 		out = d.Hops[i].In
 	}
-	p := sent(out)
-	var lines []string
+	p, before := sent(out), sent(d.Hops[max(0, i-2)].Out)
 	if i == 1 {
-		lines = append(lines, kindName(d.Kind))
+		what, before = append(what, kindName(d.Kind)), sent(d.Hops[0].In)
 	}
-	if i == 1 || p.Tuple() != sent(d.Hops[i-2].Out).Tuple() {
-		lines = append(lines, endText(p.Protocol, p.Src), "→ "+endText(p.Protocol, p.Dst))
+	if p.Src != before.Src || i == 1 && d.Kind != model.KindOpen {
+		what = append(what, "from "+endText(p.Protocol, p.Src))
 	}
-	if tunnel {
-		lines = append(lines, "in "+tunnelName(out), out.Src.Addr().String(), "→ "+out.Dst.Addr().String())
+	if p.Dst != before.Dst || i == 1 {
+		what = append(what, "to "+endText(p.Protocol, p.Dst))
 	}
-	return strings.Join(lines, "\n")
+	if out.Encap != nil {
+		outer = append(outer, "in "+tunnelName(out), out.Src.Addr().String()+" → "+out.Dst.Addr().String())
+	}
+	return what, outer
 }
 
 // finish marks where the journey ended.
@@ -291,17 +309,20 @@ func (g *drawing) finish(d Direction, kind edgeKind, share float64, at string) {
 // stop adds e behind vertex at, joined with an equal one.
 func (g *drawing) stop(hop model.Hop, at string, e *end) {
 	e.place = g.place(hop)
+	if slices.ContainsFunc(g.d.Suspicions, func(s model.Suspicion) bool { return s.On == hop && s.Message == e.why }) {
+		e.why = "" // the note says it
+	}
 	for _, have := range g.ends {
 		if have.place == e.place && have.title == e.title && have.why == e.why {
 			have.share += e.share
-			g.edge(edge{from: at, to: have.id, kind: edgeBroken, share: e.share}, "")
+			g.edge(edge{from: at, to: have.id, kind: edgeBroken, share: e.share})
 			return
 		}
 	}
 	e.id = fmt.Sprintf("end%d", len(g.ends)+1)
 	g.ends = append(g.ends, e)
 	g.meet(e.id)
-	g.edge(edge{from: at, to: e.id, kind: edgeBroken, share: e.share}, "")
+	g.edge(edge{from: at, to: e.id, kind: edgeBroken, share: e.share})
 }
 
 // intended adds the links that the plugin meant and the network does not have.
@@ -313,15 +334,15 @@ func (g *drawing) intended() {
 		if !l.Intended || l.Source == nil || l.Destination == nil {
 			continue
 		}
-		met := len(g.places)
 		from := g.place(l.Source.Hop)
-		to := g.place(l.Destination.Hop)
-		to.meant = to.meant || len(g.places) > met
 		v := from.hop.String()
 		if dev := l.SourceAttribute.Interface; dev != "" {
 			v = g.device(from, dev)
-			g.edge(edge{from: from.hop.String(), to: v, kind: edgeMeant}, "")
+			g.edge(edge{from: from.hop.String(), to: v, kind: edgeMeant})
 		}
-		g.edge(edge{from: v, to: to.hop.String(), kind: edgeMeant, crossing: true}, "meant")
+		met := len(g.places)
+		to := g.place(l.Destination.Hop)
+		to.meant = to.meant || len(g.places) > met
+		g.edge(edge{from: v, to: to.hop.String(), kind: edgeMeant, what: []string{"meant"}, crossing: true})
 	}
 }

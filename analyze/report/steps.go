@@ -30,22 +30,38 @@ func device(s model.Step) string {
 	return dev
 }
 
-// devices returns the devices that h crossed between IIf and OIf, in order.
-// Those named after the encapsulation, or after the route, come after the
-// node's own decision.
+// devices returns the devices that h crossed between IIf and OIf, in order:
+// those before and after the node routed the packet. The route that counts is
+// that of the packet that was sent, not of a tunnel's outer one.
 func (h Hop) devices() (before, after []string) {
-	into, routed := &before, false
+	inTunnel, routed := h.In.Encap != nil, false
+	seen := []string{"", h.IIf, h.OIf}
 	for _, s := range h.Steps {
-		if !routed && strings.HasPrefix(s.Where, "route") {
-			into, routed = &after, true
-		}
-		dev := device(s)
-		if dev == "" || strings.HasPrefix(s.Where, "route") || dev == h.IIf || dev == h.OIf || slices.Contains(before, dev) || slices.Contains(after, dev) {
+		if strings.HasPrefix(s.Where, "route") {
+			routed = routed || !inTunnel
 			continue
 		}
-		*into = append(*into, dev)
+		if isTunnel(s) {
+			inTunnel = false
+		}
+		dev := device(s)
+		if slices.Contains(seen, dev) {
+			continue
+		}
+		seen = append(seen, dev)
+		if routed {
+			after = append(after, dev)
+		} else {
+			before = append(before, dev)
+		}
 	}
 	return before, after
+}
+
+// isTunnel reports whether s puts the packet into a tunnel or takes it out.
+func isTunnel(s model.Step) bool {
+	kind, _, _ := strings.Cut(s.Where, " ")
+	return slices.Contains([]string{"vxlan", "tunnel", "encap", "decap", "ipip", "geneve", "gre"}, kind)
 }
 
 // ruleAt returns the text of the rule that evidence points to on hop, "" if no

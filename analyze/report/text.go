@@ -109,10 +109,10 @@ func (t *texter) suspicion(s model.Suspicion) {
 		t.line("    ", "see ", cyan, s.Evidence)
 	}
 	if rule := t.d.ruleAt(s.On, s.Evidence); rule != "" && !strings.Contains(s.Message, rule) {
-		t.line("        ", "", dim, rule)
+		t.b.WriteString("        " + t.paint(dim, rule) + "\n") // whole, to be searched for
 	}
 	if s.Remedy != "" {
-		t.line("    ", "fix ", bold, s.Remedy)
+		t.b.WriteString("    fix " + t.paint(bold, s.Remedy) + "\n") // whole, to be pasted
 	}
 }
 

@@ -36,7 +36,7 @@ func (t *texter) journeys() {
 func (t *texter) hops(d Direction) {
 	wide := 0
 	for _, h := range d.Hops {
-		wide = max(wide, len([]rune(hopName(h.At))))
+		wide = min(max(wide, len([]rune(hopName(h.At)))), 32)
 	}
 	for i, h := range d.Hops {
 		t.hop(i, h, wide)
@@ -52,7 +52,7 @@ func (t *texter) hops(d Direction) {
 // packet if it is new or has changed.
 func (t *texter) hop(i int, h Hop, wide int) {
 	name := hopName(h.At)
-	pad := strings.Repeat(" ", wide-len([]rune(name)))
+	pad := strings.Repeat(" ", max(0, wide-len([]rune(name))))
 	fmt.Fprintf(&t.b, "  %2d %s%s  %s\n", i+1, t.paint(bold, name), pad, h.through())
 	if i == 0 {
 		t.line("       ", "", plain, t.packet(h.In))
@@ -112,21 +112,20 @@ func (t *texter) step(s model.Step, wide int) {
 	where += strings.Repeat(" ", max(0, wide-len([]rune(where)))) + "  "
 	t.line("       ", where, i, s.Action)
 	if bad(s) && s.Rule != "" {
-		t.line("       ", strings.Repeat(" ", len([]rune(where))), dim, s.Rule)
+		t.b.WriteString("       " + strings.Repeat(" ", len([]rune(where))) + t.paint(dim, s.Rule) + "\n")
 	}
 }
 
-// collapsed is "+ 5 rules that only led on: nat/PREROUTING, nat/KUBE-SERVICES".
+// collapsed is "+ 5 steps that only led on: nat/PREROUTING, nat/KUBE-SERVICES".
 func collapsed(count int, where []string) string {
-	rules := "rules"
+	steps, more := "steps", ""
 	if count == 1 {
-		rules = "rule"
+		steps = "step"
 	}
-	more := ""
-	if len(where) > 4 {
-		where, more = where[:4], ", …"
+	if len(where) > 3 {
+		where, more = where[:3], ", …"
 	}
-	return fmt.Sprintf("+ %d %s that only led on: %s%s", count, rules, strings.Join(where, ", "), more)
+	return fmt.Sprintf("+ %d %s that only led on: %s%s", count, steps, strings.Join(where, ", "), more)
 }
 
 // packet is p with the names of its addresses, a tunnel's outer packet last.

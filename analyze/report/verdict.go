@@ -75,15 +75,21 @@ func (d *Diagnosis) telling() *Branch {
 
 // why says what decided the branch, "" if nothing needs to be said.
 func (b *Branch) why(o model.Outcome) string {
+	back := ""
+	if len(b.Reply.Hops) > 0 && b.Reply.Disposition != model.Delivered {
+		back = "the " + kindName(b.Reply.Kind) + " is lost: " + ending(b.Reply)
+	}
 	switch {
 	case o == model.OutcomeReached && b.Request.Disposition == model.Delivered:
 		return hopName(b.Request.At) + " answers"
+	case b.Request.Disposition != model.Delivered && back != "":
+		return ending(b.Request) + ", and " + back
 	case b.Request.Disposition != model.Delivered:
 		return ending(b.Request)
 	case len(b.Reply.Hops) == 0:
 		return "delivered to " + hopName(b.Request.At) + ", and no answer leaves it"
-	case b.Reply.Disposition != model.Delivered:
-		return "the " + kindName(b.Reply.Kind) + " is " + ending(b.Reply)
+	case back != "":
+		return back
 	case b.Reply.Kind != model.KindReply && b.Reply.Kind != model.KindData:
 		return "a " + kindName(b.Reply.Kind) + " comes back from " + hopName(b.Request.At)
 	}
@@ -96,18 +102,18 @@ func ending(d Direction) string {
 		return d.Disposition.String()
 	}
 	phrase := [...]string{
-		model.Forwarded:           "on its way at",
+		model.Forwarded:           "not followed beyond",
 		model.Delivered:           "delivered to",
-		model.ExitsCluster:        "sent out of the cluster by",
+		model.ExitsCluster:        "leaves the cluster at",
 		model.Dropped:             "dropped at",
 		model.Rejected:            "rejected at",
-		model.NoRoute:             "without a route at",
-		model.NeighborUnreachable: "without an answer from the next hop at",
+		model.NoRoute:             "no route at",
+		model.NeighborUnreachable: "the next hop does not answer to",
 		model.TooBig:              "too big for an MTU at",
-		model.NoListener:          "not listened for at",
-		model.NoBackend:           "for a Service without endpoints at",
-		model.Loop:                "going in circles at",
-		model.Unknown:             "not to be followed beyond",
+		model.NoListener:          "nobody listens at",
+		model.NoBackend:           "the Service has no endpoint, says",
+		model.Loop:                "goes in circles at",
+		model.Unknown:             "cannot be followed beyond",
 	}[d.Disposition]
 	return phrase + " " + hopName(d.At)
 }
