@@ -23,6 +23,7 @@ type Query struct {
 	In, Out         string // devices; "" where there is none
 	PhysIn, PhysOut string // bridge ports, of a bridged packet
 	Dirs            []Dir  // one per dimension of the set
+	ReturnNomatch   bool   // entries marked nomatch are what is asked for
 }
 
 // Sets are all sets of one network namespace. They never change.

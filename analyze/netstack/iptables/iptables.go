@@ -1,61 +1,122 @@
 // Package iptables reads the text of iptables-save and runs packets through
 // it as the kernel's x_tables do.
+//
+// What a match or a target is worth is written in two tables, [Matches] and
+// [Targets]: exact, or left open on purpose and why.
 package iptables
 
 import (
-	"github.com/pathsnap/pathsnap/analyze/netstack/ipset"
+	"strconv"
+	"strings"
+
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
-// A Rule is one line of iptables-save.
-type Rule struct {
-	Raw  string // the line from -A on
-	Line int    // in the part that it was read from
+// A Ruleset holds the tables of one backend and one address family. It never
+// changes and may be used by many at once.
+type Ruleset struct {
+	part          nodedump.Part // without its Data
+	tables        []*table
+	rules         int
+	notUnderstood int
 }
 
-// JumpTo returns the chain that r jumps or goes to, "" if it does neither.
-func (r *Rule) JumpTo() string { return "" }
+type table struct {
+	name   string
+	chains []*Chain // in the order of the text
+	byName map[string]*Chain
+}
 
 // A Chain is a list of rules.
 type Chain struct {
 	Table, Name string
 	Policy      netfilter.Verdict // Continue unless it is a base chain
-	Line        int               // of its declaration
-	Rules       []Rule
+	Line        int               // of its declaration, 0 if there is none
+	Rules       []*Rule
 }
-
-// A Ruleset holds the tables of one backend and one address family. It never
-// changes and may be used by many at once.
-type Ruleset struct{ part nodedump.Part }
-
-// Parse reads the text of iptables-save. It always returns a usable Ruleset;
-// each line that could not be read is one [netfilter.UnsupportedError].
-func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
-	return &Ruleset{part: part}, nil
-}
-
-// Tables returns the names of the tables, in the order of the text.
-func (r *Ruleset) Tables() []string { return nil }
 
 // Status reports whether it is known what rules there are, and if not, why.
 func (r *Ruleset) Status() (known bool, file, reason string) {
 	return r.part.Status.Known(), r.part.File, r.part.Reason
 }
 
-// HasBase reports whether table has a base chain at h.
-func (r *Ruleset) HasBase(table string, h netfilter.Hook) bool { return false }
-
-// Run runs f through the base chain of f.Hook in table, and returns Accept,
-// Drop, Reject or Unknown. Where there is no such chain it accepts.
-func (r *Ruleset) Run(table string, f *netfilter.Frame) netfilter.Verdict { return netfilter.Accept }
+// Tables returns the names of the tables, in the order of the text.
+func (r *Ruleset) Tables() []string {
+	names := make([]string, len(r.tables))
+	for i, t := range r.tables {
+		names[i] = t.name
+	}
+	return names
+}
 
 // Stats returns how many rules there are, and how many of them are not
 // understood in full.
-func (r *Ruleset) Stats() (rules, notUnderstood int) { return 0, 0 }
+func (r *Ruleset) Stats() (rules, notUnderstood int) { return r.rules, r.notUnderstood }
 
 // Chain returns a chain of a table.
-func (r *Ruleset) Chain(table, name string) (*Chain, bool) { return nil, false }
+func (r *Ruleset) Chain(table, name string) (*Chain, bool) {
+	for _, t := range r.tables {
+		if t.name == table {
+			c, ok := t.byName[name]
+			return c, ok
+		}
+	}
+	return nil, false
+}
 
-// Print returns the ruleset in the form of iptables-save, without counters.
-func (r *Ruleset) Print() string { return "" }
+// Chains returns the chains of a table, in the order of the text.
+func (r *Ruleset) Chains(table string) []*Chain {
+	for _, t := range r.tables {
+		if t.name == table {
+			return append([]*Chain(nil), t.chains...)
+		}
+	}
+	return nil
+}
+
+// HasBase reports whether table has a base chain at h.
+func (r *Ruleset) HasBase(table string, h netfilter.Hook) bool {
+	c, ok := r.Chain(table, h.String())
+	return ok && c.Policy != netfilter.Continue
+}
+
+// Evidence returns where rule is read: "file:line".
+func (r *Ruleset) Evidence(rule *Rule) string { return r.at(rule.Line) }
+
+func (r *Ruleset) at(line int) string {
+	if line == 0 {
+		return r.part.File
+	}
+	return r.part.File + ":" + strconv.Itoa(line)
+}
+
+// Print returns the ruleset in the form of iptables-save, without counters
+// and comments.
+func (r *Ruleset) Print() string {
+	var b strings.Builder
+	for _, t := range r.tables {
+		b.WriteString("*" + t.name + "\n")
+		for _, c := range t.chains {
+			b.WriteString(c.declaration() + " [0:0]\n")
+		}
+		for _, c := range t.chains {
+			for _, rule := range c.Rules {
+				b.WriteString(rule.Raw + "\n")
+			}
+		}
+		b.WriteString("COMMIT\n")
+	}
+	return b.String()
+}
+
+// declaration is the line that declares c, without counters.
+func (c *Chain) declaration() string {
+	switch c.Policy {
+	case netfilter.Continue:
+		return ":" + c.Name + " -"
+	case netfilter.Drop:
+		return ":" + c.Name + " DROP"
+	}
+	return ":" + c.Name + " ACCEPT"
+}

@@ -1,0 +1,113 @@
+package iptables
+
+import (
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+// forwarded reports whether f came in by a device: no local socket sent it.
+func forwarded(f *netfilter.Frame) bool { return f.In != "" || f.Hook == netfilter.Forward }
+
+// owner is "-m owner". A packet that no socket sent matches only if all that
+// is asked for is asked with "!".
+type owner struct {
+	allNot bool
+	exists bool // only --socket-exists is asked
+}
+
+func matchOwner(b *building, options []option) error {
+	m := &owner{allNot: true, exists: len(options) > 0}
+	for _, o := range options {
+		m.allNot = m.allNot && (o.not || o.name == "suppl-groups")
+		m.exists = m.exists && o.name == "socket-exists" && !o.not
+	}
+	return b.add(m)
+}
+
+func (m *owner) match(f *netfilter.Frame) netfilter.Answer {
+	switch {
+	case forwarded(f):
+		return answerOf(m.allNot)
+	case m.exists && (f.Packet.Kind == model.KindOpen || f.Packet.Kind == model.KindData):
+		return netfilter.Yes
+	}
+	return netfilter.Maybe
+}
+
+func (m *owner) doubt() string { return "which user sends the packet is not in the bundle (-m owner)" }
+
+// cgroup is "-m cgroup", which no forwarded packet matches.
+type cgroup struct{}
+
+func matchCgroup(b *building, _ []option) error { return b.add(cgroup{}) }
+
+func (cgroup) match(f *netfilter.Frame) netfilter.Answer {
+	if forwarded(f) {
+		return netfilter.No
+	}
+	return netfilter.Maybe
+}
+
+func (cgroup) doubt() string {
+	return "which process sends the packet is not in the bundle (-m cgroup)"
+}
+
+// socket is "-m socket".
+type socket struct{ transparent, nowildcard bool }
+
+func matchSocket(b *building, options []option) error {
+	m := &socket{}
+	for _, o := range options {
+		m.transparent = m.transparent || o.name == "transparent"
+		m.nowildcard = m.nowildcard || o.name == "nowildcard"
+	}
+	return b.add(m)
+}
+
+func (m *socket) match(f *netfilter.Frame) netfilter.Answer {
+	if f.Packet.Kind != model.KindOpen {
+		return netfilter.Maybe
+	}
+	answer := f.Env.HasSocket(f)
+	if answer == netfilter.Yes && (m.transparent || !m.nowildcard) {
+		return netfilter.Maybe
+	}
+	return answer
+}
+
+func (m *socket) doubt() string {
+	return "which sockets there are is not known well enough (-m socket)"
+}
+
+// matchRecent reads "-m recent": with --set it notes the address and always
+// matches.
+func matchRecent(b *building, options []option) error {
+	for _, o := range options {
+		switch o.name {
+		case "set":
+			return b.add(fixed(answerOf(!o.not)))
+		case "rcheck", "update", "remove":
+			return b.add(open("who was seen when is not in the bundle (-m recent)"))
+		}
+	}
+	return errArgs
+}
+
+// helper is "-m helper": was the connection expected by a helper?
+type helper struct{ not bool }
+
+func matchHelper(b *building, options []option) error {
+	if len(options) == 0 {
+		return errArgs
+	}
+	return b.add(&helper{options[0].not})
+}
+
+func (m *helper) match(f *netfilter.Frame) netfilter.Answer {
+	if !tracked(&f.Ct) || f.Ct.State == netfilter.CtNew {
+		return answerOf(m.not)
+	}
+	return netfilter.Maybe
+}
+
+func (m *helper) doubt() string { return "which helper expected the connection is not in the bundle" }

@@ -1,0 +1,151 @@
+package iptables
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+// iprange is "--src-range A-B" or "--dst-range".
+type iprange struct {
+	lo, hi   netip.Addr
+	src, not bool
+}
+
+func matchIPRange(b *building, options []option) error {
+	for _, o := range options {
+		lo, hi, err := parseAddrRange(o.arg())
+		if err != nil {
+			return err
+		}
+		if err := b.add(&iprange{lo, hi, o.name == "src-range", o.not}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *iprange) match(f *netfilter.Frame) netfilter.Answer {
+	a := f.Packet.Dst.Addr()
+	if m.src {
+		a = f.Packet.Src.Addr()
+	}
+	return answerOf(within(a, m.lo, m.hi) != m.not)
+}
+
+func within(a, lo, hi netip.Addr) bool {
+	return a.BitLen() == lo.BitLen() && a.Compare(lo) >= 0 && a.Compare(hi) <= 0
+}
+
+// smallPacket is the length of a packet of no given size.
+const smallPacket = 60
+
+// length is "--length MIN:MAX".
+type length struct {
+	lo, hi uint16
+	not    bool
+}
+
+func matchLength(b *building, options []option) error {
+	for _, o := range options {
+		lo, hi, err := parseSpan(o.arg(), ":")
+		if err != nil {
+			return err
+		}
+		if err := b.add(&length{lo, hi, o.not}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *length) match(f *netfilter.Frame) netfilter.Answer {
+	n := f.Packet.Size
+	if n == 0 {
+		n = smallPacket
+	}
+	return answerOf((int(m.lo) <= n && n <= int(m.hi)) != m.not)
+}
+
+// tos is "--tos VALUE/MASK", and "--dscp VALUE" shifted by the two ECN bits.
+type tos struct {
+	value, mask uint8
+	not         bool
+}
+
+func (m *tos) match(f *netfilter.Frame) netfilter.Answer {
+	return answerOf((f.Packet.TOS&m.mask == m.value) != m.not)
+}
+
+func matchTOS(b *building, options []option) error {
+	for _, o := range options {
+		value, mask, err := parseTOS(o.arg())
+		if err != nil {
+			return err
+		}
+		if err := b.add(&tos{value, mask, o.not}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseTOS reads "VALUE", "VALUE/MASK" or one of the old names.
+func parseTOS(s string) (value, mask uint8, err error) {
+	switch s {
+	case "Minimize-Delay":
+		return 0x10, 0x3f, nil
+	case "Maximize-Throughput":
+		return 0x08, 0x3f, nil
+	case "Maximize-Reliability":
+		return 0x04, 0x3f, nil
+	case "Minimize-Cost":
+		return 0x02, 0x3f, nil
+	case "Normal-Service":
+		return 0, 0x3f, nil
+	}
+	v, m, both := strings.Cut(s, "/")
+	n, err := parseUint(v, 8)
+	if err != nil || !both {
+		return uint8(n), 0xff, err
+	}
+	k, err := parseUint(m, 8)
+	return uint8(n), uint8(k), err
+}
+
+func matchDSCP(b *building, options []option) error {
+	for _, o := range options {
+		value, err := parseDSCP(o)
+		if err != nil {
+			return err
+		}
+		if err := b.add(&tos{value << 2, 0xfc, o.not}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseDSCP(o option) (uint8, error) {
+	s := strings.ToUpper(o.arg())
+	if !strings.HasSuffix(o.name, "class") {
+		n, err := parseUint(s, 8)
+		if n > 0x3f {
+			err = errNumber
+		}
+		return uint8(n), err
+	}
+	switch {
+	case s == "BE":
+		return 0, nil
+	case s == "EF":
+		return 0x2e, nil
+	case len(s) == 3 && s[:2] == "CS" && '0' <= s[2] && s[2] <= '7':
+		return (s[2] - '0') << 3, nil
+	case len(s) == 4 && s[:2] == "AF" && '1' <= s[2] && s[2] <= '4' && '1' <= s[3] && s[3] <= '3':
+		return (s[2]-'0')<<3 | (s[3]-'0')<<1, nil
+	}
+	return 0, fmt.Errorf("%w: %q", errValue, s)
+}

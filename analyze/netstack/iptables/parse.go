@@ -1,0 +1,243 @@
+package iptables
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack/ipset"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// Parse reads the text of iptables-save, with counters or without. It always
+// returns a usable Ruleset; each line that could not be read in full is one
+// [netfilter.UnsupportedError]. Its rule, if it is one, stays in its chain.
+func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
+	p := &parser{set: newExtensions(), sets: sets, rs: &Ruleset{part: part}}
+	p.rs.part.Data = nil
+	text := string(part.Data)
+	for text != "" {
+		line := text
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			line, text = text[:i], text[i+1:]
+		} else {
+			text = ""
+		}
+		p.line++
+		p.read(strings.TrimSpace(line))
+	}
+	p.link()
+	p.cutLoops()
+	p.count()
+	return p.rs, p.errs
+}
+
+// A parser reads one text.
+type parser struct {
+	set  *extensions
+	sets *ipset.Sets
+	rs   *Ruleset
+	errs []error
+	line int // number of the line that is being read
+
+	table *table  // nil outside of one
+	jumps []*Rule // rules whose target is a name that is still to be linked
+	words []string
+	used  []use
+}
+
+func (p *parser) fail(line int, what string) {
+	p.errs = append(p.errs, &netfilter.UnsupportedError{File: p.rs.part.File, Line: line, What: what})
+}
+
+func (p *parser) read(line string) {
+	if line == "" || line[0] == '#' {
+		return
+	}
+	switch {
+	case line[0] == '*':
+		p.openTable(strings.TrimSpace(line[1:]))
+	case line[0] == ':':
+		p.declare(line[1:])
+	case line == "COMMIT":
+		p.table = nil
+	case line[0] == '[':
+		if i := strings.IndexByte(line, ']'); i > 0 {
+			p.command(strings.TrimSpace(line[i+1:]))
+			return
+		}
+		p.fail(p.line, "line: "+line)
+	default:
+		p.command(line)
+	}
+}
+
+func (p *parser) openTable(name string) {
+	if i := slices.IndexFunc(p.rs.tables, func(t *table) bool { return t.name == name }); i >= 0 {
+		p.table = p.rs.tables[i]
+		return
+	}
+	p.table = &table{name: name, byName: map[string]*Chain{}}
+	p.rs.tables = append(p.rs.tables, p.table)
+}
+
+// declare reads the rest of ":NAME POLICY [N:M]".
+func (p *parser) declare(line string) {
+	name, policy, _ := strings.Cut(line, " ")
+	policy, _, _ = strings.Cut(strings.TrimSpace(policy), " ")
+	if name == "" || p.table == nil {
+		p.fail(p.line, "chain outside of a table: :"+line)
+		return
+	}
+	c := p.chain(name)
+	c.Line = p.line
+	p.setPolicy(c, policy)
+}
+
+func (p *parser) setPolicy(c *Chain, policy string) {
+	switch {
+	case policy == "DROP" && c.Policy != netfilter.Continue:
+		c.Policy = netfilter.Drop
+	case policy == "ACCEPT" && c.Policy != netfilter.Continue:
+		c.Policy = netfilter.Accept
+	case policy != "-" && policy != "":
+		p.fail(p.line, "policy of chain "+c.Name+": "+policy)
+	}
+}
+
+// chain returns the chain called name of the table, made if it was not there.
+func (p *parser) chain(name string) *Chain {
+	if c, ok := p.table.byName[name]; ok {
+		return c
+	}
+	name = strings.Clone(name)
+	c := &Chain{Table: p.table.name, Name: name}
+	if isHook(name) {
+		c.Policy = netfilter.Accept
+	}
+	p.table.byName[name] = c
+	p.table.chains = append(p.table.chains, c)
+	return c
+}
+
+func isHook(name string) bool {
+	for h := netfilter.Prerouting; h <= netfilter.Postrouting; h++ {
+		if h.String() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// command reads "-A CHAIN ...", and the few other commands that make up a
+// ruleset.
+func (p *parser) command(line string) {
+	words, err := split(p.words[:0], line)
+	p.words = words
+	if len(words) < 2 || words[0][0] != '-' {
+		p.fail(p.line, "line: "+line)
+		return
+	}
+	if p.table == nil {
+		p.openTable("filter") // as iptables -S prints it
+	}
+	switch words[0] {
+	case "-A", "--append":
+		c := p.chain(words[1])
+		c.Rules = append(c.Rules, p.rule(line, words[2:], err))
+	case "-I", "--insert":
+		p.insert(line, words, err)
+	case "-N", "--new-chain":
+		p.chain(words[1]).Line = p.line
+	case "-P", "--policy":
+		c := p.chain(words[1])
+		c.Line = p.line
+		p.setPolicy(c, strings.Join(words[2:], " "))
+	default:
+		p.fail(p.line, "command: "+line)
+	}
+}
+
+// insert reads "-I CHAIN [NUMBER] ...".
+func (p *parser) insert(line string, words []string, err error) {
+	c, at, rest := p.chain(words[1]), 1, words[2:]
+	if len(rest) > 0 {
+		if n, bad := parseUint(rest[0], 31); bad == nil {
+			at, rest = int(n), rest[1:]
+		}
+	}
+	if at < 1 || at > len(c.Rules)+1 {
+		p.fail(p.line, "place to insert a rule at: "+line)
+		at = 1
+	}
+	c.Rules = slices.Insert(c.Rules, at-1, p.rule("-A "+c.Name+" "+afterWords(line, len(words)-len(rest)), rest, err))
+}
+
+// afterWords returns line without its first n words, which have no quotes.
+func afterWords(line string, n int) string {
+	for range n {
+		line = strings.TrimLeft(line, " \t")
+		i := strings.IndexAny(line, " \t")
+		if i < 0 {
+			return ""
+		}
+		line = line[i:]
+	}
+	return strings.TrimLeft(line, " \t")
+}
+
+// link gives every rule that names a chain the chain.
+func (p *parser) link() {
+	for _, t := range p.rs.tables {
+		for _, c := range t.chains {
+			for _, r := range c.Rules {
+				p.linkRule(t, r)
+			}
+		}
+	}
+}
+
+func (p *parser) linkRule(t *table, r *Rule) {
+	j, ok := r.target.(*jump)
+	if !ok {
+		return
+	}
+	if j.to = t.byName[j.name]; j.to != nil && j.to.Policy == netfilter.Continue {
+		return
+	}
+	what := "target not understood: -j " + j.name
+	if j.to != nil {
+		what = "jump to a base chain: -j " + j.name
+	}
+	p.spoil(r, what)
+}
+
+// spoil replaces the target of r, which cannot be followed.
+func (p *parser) spoil(r *Rule, what string) {
+	r.target = &unknownTarget{what: what}
+	p.fail(r.Line, what)
+}
+
+// count fills in the statistics, and puts the errors in the order of the text.
+func (p *parser) count() {
+	for _, t := range p.rs.tables {
+		for _, c := range t.chains {
+			p.rs.rules += len(c.Rules)
+			for _, r := range c.Rules {
+				if r.Fault() != "" {
+					p.rs.notUnderstood++
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(p.errs, func(a, b error) int { return lineOf(a) - lineOf(b) })
+}
+
+func lineOf(err error) int {
+	var u *netfilter.UnsupportedError
+	if errors.As(err, &u) {
+		return u.Line
+	}
+	return 0
+}

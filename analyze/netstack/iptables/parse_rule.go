@@ -1,0 +1,286 @@
+package iptables
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// An option is one "--name args" of a match or target.
+type option struct {
+	name string // without the dashes
+	not  bool
+	args []string
+}
+
+func (o option) arg() string {
+	if len(o.args) == 0 {
+		return ""
+	}
+	return o.args[0]
+}
+
+// A use is a match or target that a rule asks for, with the options it gives.
+type use struct {
+	ext     *extension
+	target  bool
+	options []option
+}
+
+// A ruleParser reads one rule.
+type ruleParser struct {
+	*parser
+	rule  *Rule
+	words []string
+	not   bool // a "!" was read
+}
+
+var (
+	errArgs   = errors.New("argument missing")
+	errTwice  = errors.New("given twice")
+	errNumber = errors.New("not a number")
+)
+
+// rule reads a rule from the words after its chain. What cannot be read
+// becomes the rule's fault.
+func (p *parser) rule(raw string, words []string, lexErr error) *Rule {
+	r := &Rule{Raw: raw, Line: p.line}
+	p.used = p.used[:0]
+	rp := &ruleParser{parser: p, rule: r, words: words}
+	if lexErr != nil {
+		rp.fault(lexErr.Error())
+		r.target = &unknownTarget{what: "target not understood: " + raw}
+	}
+	for len(rp.words) > 0 {
+		rp.option(rp.next())
+	}
+	for i := range p.used {
+		rp.build(&p.used[i])
+	}
+	if r.fault != "" {
+		p.fail(p.line, r.fault)
+	}
+	return r
+}
+
+// fault notes the first thing that is not understood.
+func (p *ruleParser) fault(what string) {
+	if p.rule.fault == "" {
+		p.rule.fault = "rule not understood: " + what
+	}
+}
+
+func (p *ruleParser) next() string {
+	w := p.words[0]
+	p.words = p.words[1:]
+	return w
+}
+
+// args takes n arguments. A "!" before the first belongs to the option.
+func (p *ruleParser) args(n int) ([]string, error) {
+	if n > 0 && len(p.words) > n && p.words[0] == "!" {
+		p.not = !p.not
+		p.words = p.words[1:]
+	}
+	if len(p.words) < n {
+		p.words = nil
+		return nil, errArgs
+	}
+	args := p.words[:n:n]
+	p.words = p.words[n:]
+	return args, nil
+}
+
+// option reads one option, whose name is w, with its arguments.
+func (p *ruleParser) option(w string) {
+	if w == "!" {
+		p.not = true
+		return
+	}
+	var err error
+	switch w {
+	case "-s", "--source", "--src":
+		err = p.address(&p.rule.src)
+	case "-d", "--destination", "--dst":
+		err = p.address(&p.rule.dst)
+	case "-p", "--protocol", "--proto":
+		err = p.protocol()
+	case "-i", "--in-interface":
+		err = p.iface(&p.rule.in)
+	case "-o", "--out-interface":
+		err = p.iface(&p.rule.out)
+	case "-m", "--match":
+		err = p.load(p.set.matches, false)
+	case "-j", "--jump":
+		err = p.jump(false)
+	case "-g", "--goto":
+		err = p.jump(true)
+	case "-f", "--fragment":
+		p.rule.matches = append(p.rule.matches, fixed(answerOf(p.not)))
+	case "-c", "--set-counters":
+		_, err = p.args(2)
+	default:
+		err = p.extensionOption(w)
+	}
+	p.not = false
+	if err != nil {
+		p.fault(fmt.Sprintf("%s: %v", w, err))
+	}
+}
+
+func (p *ruleParser) address(m **addrMatch) error {
+	args, err := p.args(1)
+	if err != nil {
+		return err
+	}
+	if *m != nil {
+		return errTwice
+	}
+	*m, err = parseAddrMatch(args[0], p.not)
+	return err
+}
+
+func (p *ruleParser) iface(m **ifaceMatch) error {
+	args, err := p.args(1)
+	if err != nil {
+		return err
+	}
+	if *m != nil {
+		return errTwice
+	}
+	*m = parseIfaceMatch(args[0], p.not)
+	return nil
+}
+
+func (p *ruleParser) protocol() error {
+	args, err := p.args(1)
+	if err != nil {
+		return err
+	}
+	if p.rule.proto != "" {
+		return errTwice
+	}
+	proto, err := parseProtocol(args[0])
+	if err != nil {
+		return err
+	}
+	if proto == "" && p.not { // "! -p all" matches nothing
+		p.rule.matches = append(p.rule.matches, fixed(answerOf(false)))
+		return nil
+	}
+	p.rule.proto, p.rule.notProto = model.Protocol(proto), p.not
+	return nil
+}
+
+// load reads the name after "-m".
+func (p *ruleParser) load(known map[string]*extension, target bool) error {
+	args, err := p.args(1)
+	if err != nil {
+		return err
+	}
+	ext, ok := known[args[0]]
+	if !ok {
+		ext = &extension{name: args[0], loose: true, buildMatch: unknownMatch}
+	}
+	p.used = append(p.used, use{ext: ext, target: target})
+	return nil
+}
+
+// jump reads the name after "-j" or "-g": a target, else a chain.
+func (p *ruleParser) jump(gone bool) error {
+	args, err := p.args(1)
+	if err != nil {
+		return err
+	}
+	if p.rule.target != nil {
+		return errTwice
+	}
+	name := args[0]
+	if ext, ok := p.set.targets[name]; ok && !gone {
+		p.used = append(p.used, use{ext: ext, target: true})
+		p.rule.target = &unknownTarget{what: "target not understood: -j " + name}
+		return nil
+	}
+	p.used = append(p.used, use{ext: &extension{name: name, loose: true}, target: true})
+	p.rule.target = &jump{name: name, gone: gone}
+	return nil
+}
+
+// extensionOption reads an option of a match or target: of the one that was
+// named last, among those that have it.
+func (p *ruleParser) extensionOption(w string) error {
+	name, dashed := strings.CutPrefix(w, "--")
+	if !dashed {
+		return errors.New("unknown option")
+	}
+	u, args := p.owner(name)
+	if u == nil {
+		p.loose()
+		return errors.New("unknown option")
+	}
+	if args < 0 {
+		u.options = append(u.options, option{name: name, not: p.not, args: p.loose()})
+		return nil
+	}
+	list, err := p.args(args)
+	if err != nil {
+		return err
+	}
+	u.options = append(u.options, option{name: name, not: p.not, args: list})
+	return nil
+}
+
+// owner finds who takes the option called name, and how many arguments it
+// has: -1 if that is not known.
+func (p *ruleParser) owner(name string) (*use, int) {
+	for i := len(p.used) - 1; i >= 0; i-- {
+		if n, ok := p.used[i].ext.takes(name); ok {
+			return &p.used[i], n
+		}
+	}
+	if ext := p.set.matches[protocolMatch(p.rule.proto)]; ext != nil { // "-p tcp" alone knows tcp's options
+		if n, ok := ext.takes(name); ok {
+			p.used = append(p.used, use{ext: ext})
+			return &p.used[len(p.used)-1], n
+		}
+	}
+	for i := len(p.used) - 1; i >= 0; i-- {
+		if p.used[i].ext.loose {
+			return &p.used[i], -1
+		}
+	}
+	return nil, 0
+}
+
+// loose takes the words up to the next option.
+func (p *ruleParser) loose() []string {
+	n := slices.IndexFunc(p.words, func(w string) bool { return w == "!" || len(w) > 1 && w[0] == '-' })
+	if n < 0 {
+		n = len(p.words)
+	}
+	args := p.words[:n:n]
+	p.words = p.words[n:]
+	return args
+}
+
+// build makes the matcher or target of u.
+func (p *ruleParser) build(u *use) {
+	switch {
+	case u.target && u.ext.buildTarget != nil:
+		t, err := u.ext.buildTarget(u.options)
+		if err != nil {
+			what := fmt.Sprintf("target not understood: -j %s: %v", u.ext.name, err)
+			p.rule.target = &unknownTarget{what: what}
+			p.fail(p.line, what)
+			return
+		}
+		p.rule.target = t
+	case !u.target && u.ext.buildMatch != nil:
+		if err := u.ext.buildMatch(&building{rule: p.rule, sets: p.sets, ext: u.ext}, u.options); err != nil {
+			p.fault(fmt.Sprintf("-m %s: %v", u.ext.name, err))
+		}
+	}
+}

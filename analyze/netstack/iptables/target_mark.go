@@ -1,0 +1,220 @@
+package iptables
+
+import (
+	"fmt"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+// setMark changes a mark: the bits of mask are cleared, those of value flipped.
+type setMark struct {
+	value, mask uint32
+	conn        bool // of the connection
+}
+
+func (t *setMark) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
+	if !t.conn {
+		f.Packet.Mark = f.Packet.Mark&^t.mask ^ t.value
+		return netfilter.Continue, fmt.Sprintf("mark %#x/%#x", t.value, t.mask)
+	}
+	if tracked(&f.Ct) {
+		f.Ct.Mark = f.Ct.Mark&^t.mask ^ t.value
+	}
+	return netfilter.Continue, fmt.Sprintf("connmark %#x/%#x", t.value, t.mask)
+}
+
+func targetMark(options []option) (target, error) {
+	if len(options) != 1 {
+		return nil, errArgs
+	}
+	return parseSetMark(options[0], false)
+}
+
+func parseSetMark(o option, conn bool) (target, error) {
+	value, mask, err := parseMark(o.arg())
+	if err != nil {
+		return nil, err
+	}
+	switch o.name {
+	case "set-mark":
+		mask |= value
+	case "set-xmark":
+	case "and-mark":
+		value, mask = 0, ^value
+	case "or-mark":
+		mask = value
+	case "xor-mark":
+		mask = 0
+	default:
+		return nil, errOption
+	}
+	return &setMark{value, mask, conn}, nil
+}
+
+// moveMark copies the mark of the packet to its connection, or back.
+type moveMark struct {
+	nfmask, ctmask uint32
+	restore        bool
+}
+
+func targetConnmark(options []option) (target, error) {
+	t, moves := &moveMark{nfmask: 0xffffffff, ctmask: 0xffffffff}, false
+	for _, o := range options {
+		switch o.name {
+		case "save-mark", "restore-mark":
+			moves, t.restore = true, o.name == "restore-mark"
+			continue
+		case "nfmask", "ctmask", "mask":
+		default:
+			return parseSetMark(o, true)
+		}
+		n, err := parseUint(o.arg(), 32)
+		if err != nil {
+			return nil, err
+		}
+		if o.name != "ctmask" {
+			t.nfmask = uint32(n)
+		}
+		if o.name != "nfmask" {
+			t.ctmask = uint32(n)
+		}
+	}
+	if !moves {
+		return nil, errArgs
+	}
+	return t, nil
+}
+
+func (t *moveMark) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
+	if t.restore {
+		if tracked(&f.Ct) {
+			f.Packet.Mark = f.Packet.Mark&^t.nfmask ^ f.Ct.Mark&t.ctmask
+		}
+		return netfilter.Continue, fmt.Sprintf("restore mark %#x/%#x", f.Packet.Mark&t.nfmask, t.nfmask)
+	}
+	if tracked(&f.Ct) {
+		f.Ct.Mark = f.Ct.Mark&^t.ctmask ^ f.Packet.Mark&t.nfmask
+	}
+	return netfilter.Continue, fmt.Sprintf("save mark %#x/%#x", f.Packet.Mark&t.nfmask, t.ctmask)
+}
+
+// notrack keeps conntrack from looking at the packet.
+type notrack struct{}
+
+func targetNotrack([]option) (target, error) { return notrack{}, nil }
+
+func (notrack) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
+	f.NoTrack = true
+	return netfilter.Continue, "notrack"
+}
+
+// targetCT reads "-j CT". Helpers, timeouts and events do not change the way
+// of the packet itself; a zone decides which connections it is one of.
+func targetCT(options []option) (target, error) {
+	t := target(passive("ct"))
+	for _, o := range options {
+		switch o.name {
+		case "notrack":
+			return notrack{}, nil
+		case "zone", "zone-orig", "zone-reply":
+			t = openTarget("CT --" + o.name)
+		}
+	}
+	return t, nil
+}
+
+// targetSet reads "-j SET". What it adds is seen by later packets only.
+func targetSet(options []option) (target, error) {
+	for _, o := range options {
+		if o.name == "map-set" {
+			return openTarget("SET --map-set"), nil
+		}
+	}
+	return passive("set"), nil
+}
+
+// setTOS changes the TOS byte as setMark does a mark.
+type setTOS struct{ value, mask uint8 }
+
+func (t *setTOS) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
+	f.Packet.TOS = f.Packet.TOS&^t.mask ^ t.value
+	return netfilter.Continue, fmt.Sprintf("tos %#x/%#x", t.value, t.mask)
+}
+
+func targetTOS(options []option) (target, error) {
+	if len(options) != 1 {
+		return nil, errArgs
+	}
+	value, mask, err := parseTOS(options[0].arg())
+	if err != nil {
+		return nil, err
+	}
+	switch options[0].name {
+	case "and-tos":
+		return &setTOS{0, ^value}, nil
+	case "or-tos":
+		return &setTOS{value, value}, nil
+	case "xor-tos":
+		return &setTOS{value, 0}, nil
+	}
+	return &setTOS{value, mask}, nil
+}
+
+func targetDSCP(options []option) (target, error) {
+	if len(options) != 1 {
+		return nil, errArgs
+	}
+	value, err := parseDSCP(options[0])
+	return &setTOS{value << 2, 0xfc}, err
+}
+
+// tproxy hands the packet to a local socket, or drops it if there is none.
+type tproxy struct {
+	ip          *addrMatch
+	port        uint16
+	value, mask uint32
+}
+
+func targetTPROXY(options []option) (target, error) {
+	t := &tproxy{}
+	for _, o := range options {
+		var err error
+		switch o.name {
+		case "on-port":
+			var n uint64
+			n, err = parseUint(o.arg(), 16)
+			t.port = uint16(n)
+		case "on-ip":
+			t.ip, err = parseAddrMatch(o.arg(), false)
+		case "tproxy-mark":
+			t.value, t.mask, err = parseMark(o.arg())
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *tproxy) apply(f *netfilter.Frame, at string) (netfilter.Verdict, string) {
+	to := f.Packet.Dst
+	if t.ip != nil && !t.ip.prefix.Addr().IsUnspecified() {
+		to = addrPort(t.ip.prefix.Addr(), to.Port())
+	}
+	if t.port != 0 {
+		to = addrPort(to.Addr(), t.port)
+	}
+	asked := *f
+	asked.Packet.Dst = to
+	switch f.Env.HasSocket(&asked) {
+	case netfilter.No:
+		return netfilter.Drop, "drop: no socket for tproxy to " + to.String()
+	case netfilter.Maybe:
+		if !f.Choices.Doubt(model.Doubt{What: "which sockets there are is not known (-j TPROXY)", Evidence: at}) {
+			return netfilter.Drop, "drop: no socket for tproxy to " + to.String()
+		}
+	}
+	f.Packet.Mark = f.Packet.Mark&^t.mask ^ t.value
+	return netfilter.Unknown, "tproxy to " + to.String()
+}
