@@ -44,12 +44,16 @@ type NetNodeAction interface {
 type NetNode struct {
 	Hop
 	Suspicions []Suspicion
-	Visits     []*Visit // in order of arrival
+	Visits     []*Visit       // in order of arrival
+	Meant      []Transmission // where the plugin meant packets to go that went elsewhere; without Link
 }
 
-// Report adds s to the suspicions of n, once.
+// Report adds s to the suspicions of n, once. Where s says on which node it is
+// found, that stays.
 func (n *NetNode) Report(s Suspicion) {
-	s.On = n.Hop
+	if s.On == (Hop{}) {
+		s.On = n.Hop
+	}
 	for _, have := range n.Suspicions {
 		if have.Code == s.Code && have.Message == s.Message {
 			return
@@ -65,14 +69,16 @@ type Visit struct {
 	Born        Packet // the packet as it was born; valid iff Input is nil
 	Output      *Link  // nil if the packet's journey ended here
 	Trace       []Step
-	Disposition Disposition    // Forwarded unless the packet's journey ended here
-	Reason      string         // why it ended so, for people; "" if Forwarded
-	Evidence    string         // file:line of what decided, "" if nothing did
-	Answer      *Packet        // the packet that the node sends back: a reply, a reset or an ICMP error; nil if it stays silent
-	Answers     []Transmission // Answer on its way out of this node, filled by whoever made the answer leave
-	Flow        *Flow          // what the branch has left behind up to here
-	Doubts      []Doubt        // what this branch took for granted that the bundle does not tell
-	Share       float64        // of all such packets, how many come this way: 1 is all
+	Disposition Disposition // Forwarded unless the packet's journey ended here
+	Reason      string      // why it ended so, for people; "" if Forwarded
+	Evidence    string      // file:line of what decided, "" if nothing did
+	Answer      *Packet     // the packet that the node sends back: a reply, a reset or an ICMP error; nil if it stays silent
+	LocalError  bool        // the sender on this node was told at once
+	PathMTU     int         // what Answer tells the sender to fit its packets into, 0 if it does not
+	Served      Packet      // the packet as it was when the journey ended, all translations done; valid unless Forwarded
+	Flow        *Flow       // what the branch has left behind up to here
+	Doubts      []Doubt     // what this branch took for granted that the bundle does not tell
+	Share       float64     // of all such packets, how many come this way: 1 is all
 }
 
 // A Doubt is a question that the bundle leaves open and on which a branch of

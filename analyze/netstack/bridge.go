@@ -22,7 +22,7 @@ func (r *run) bridge(port, bridge *nodedump.Interface) {
 		r.unknown("what VLAN filtering of bridge "+bridge.Name+" does with a frame", r.ns.at(bridge.Line))
 		return
 	}
-	r.step("bridge", "", fmt.Sprintf("%s in by port %s", bridge.Name, port.Name), r.ns.at(port.Line))
+	r.step("bridge "+bridge.Name, "", "in by port "+port.Name, r.ns.at(port.Line))
 	if r.forBridge(bridge) {
 		r.f.PhysIn = port.Name
 		r.frame(bridge)
@@ -137,7 +137,7 @@ func (r *run) bridgeForward(in, bridge *nodedump.Interface) {
 	if !ok {
 		return
 	}
-	r.step("bridge", "", fmt.Sprintf("%s out by port %s", bridge.Name, out.Name), evidence)
+	r.step("bridge "+bridge.Name, "", "out by port "+out.Name, evidence)
 	if out == in && (in.Port == nil || !in.Port.Hairpin) {
 		r.end(model.Dropped, "bridge/hairpin", fmt.Sprintf("the frame must leave %s by port %s, where it came in, and hairpin mode is off", bridge.Name, in.Name), r.ns.at(in.Line))
 		r.out.Remedy = fmt.Sprintf("bridge link set dev %s hairpin on", in.Name)
@@ -164,7 +164,7 @@ func (r *run) bridgeOut(bridge *nodedump.Interface) {
 	if !ok {
 		return
 	}
-	r.step("bridge", "", fmt.Sprintf("%s out by port %s", bridge.Name, out.Name), evidence)
+	r.step("bridge "+bridge.Name, "", "out by port "+out.Name, evidence)
 	r.port(out)
 }
 

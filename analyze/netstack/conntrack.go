@@ -120,9 +120,9 @@ func (r *run) entry() model.Conn {
 	return model.Conn{Original: r.f.Ct.Original, Reply: r.f.Packet.Tuple().Invert(), Mark: r.f.Ct.Mark}
 }
 
-// sockets is where the flow remembers which conversations the sockets of a
-// namespace began.
-func (ns *NetNS) sockets() string { return "sockets of " + ns.ID }
+// SocketsOf is where a flow remembers which conversations the sockets of the
+// namespace with an ID began.
+func SocketsOf(id string) string { return "sockets of " + id }
 
 // began reports whether a socket of the namespace waits for the packet: it is
 // the answer to something that was sent from here.
@@ -135,7 +135,7 @@ func (r *run) began() bool {
 		}
 		sent = p.About.Tuple()
 	}
-	return slices.ContainsFunc(r.flow.Conns(r.ns.sockets()), func(c model.Conn) bool {
+	return slices.ContainsFunc(r.flow.Conns(SocketsOf(r.ns.ID)), func(c model.Conn) bool {
 		return c.Original == sent || c.Reply == sent
 	})
 }

@@ -34,7 +34,7 @@ func (r *run) output(p model.Packet, oif string) {
 	}
 	if p.Kind != model.KindError && p.Kind != model.KindReset {
 		sent := r.f.Packet.Tuple()
-		r.flow = r.flow.With(r.ns.sockets(), model.Conn{Original: sent, Reply: sent})
+		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent})
 	}
 	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
 		r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, %s takes %d", r.f.Packet.Size, res.Dev, mtu), res.Evidence)

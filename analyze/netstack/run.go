@@ -31,6 +31,7 @@ type Outcome struct {
 	Packet      model.Packet      // as it left, or as it was when it ended
 	Disposition model.Disposition // Forwarded: it left by Dev
 	Dev         string
+	Netns       string     // ID of the namespace
 	NextHop     netip.Addr // to whom, if the frame needed one
 	Code        string     // suspicion code of what stopped it, "" if it went on
 	Reason      string
@@ -76,6 +77,7 @@ func (ns *NetNS) enumerate(call Call, start func(*run)) (outcomes []Outcome) {
 		r.f.Choices = c
 		r.f.Env = &env{ns}
 		start(r)
+		r.out.Netns = ns.ID
 		r.out.Packet, r.out.Trace = r.f.Packet, r.f.Trace
 		r.out.Flow, r.out.Share, r.out.Doubts = r.flow, c.Share(), c.Doubts()
 		outcomes = append(outcomes, r.out)

@@ -27,7 +27,7 @@ func (r *run) encapsulate(dev *nodedump.Interface) {
 		return
 	}
 	inner := r.f.Packet
-	r.step("vxlan", fmt.Sprintf("%s dev %s dst %s", inner.DstMAC, dev.Name, remote), fmt.Sprintf("encapsulate to %s vni %d", remote, v.ID), evidence)
+	r.step("vxlan "+dev.Name, fmt.Sprintf("%s dev %s dst %s", inner.DstMAC, dev.Name, remote), fmt.Sprintf("encapsulate to %s vni %d", remote, v.ID), evidence)
 	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Dst: netip.AddrPortFrom(remote, uint16(v.Port)), Encap: &inner, VNI: v.ID, DF: v.DF == "set" || v.DF == "inherit" && inner.DF}
 	if local, err := netip.ParseAddr(v.Local); err == nil {
 		outer.Src = netip.AddrPortFrom(local, vxlanSourcePort)
@@ -142,7 +142,7 @@ func (r *run) decapsulate(dev *nodedump.Interface) {
 	}
 	inner := *r.f.Packet.Encap
 	inner.Mark = 0
-	r.step("vxlan", "", fmt.Sprintf("decapsulate vni %d from %s", dev.VXLAN.ID, r.f.Packet.Src.Addr()), r.ns.at(dev.Line))
+	r.step("vxlan "+dev.Name, "", fmt.Sprintf("decapsulate vni %d from %s", dev.VXLAN.ID, r.f.Packet.Src.Addr()), r.ns.at(dev.Line))
 	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Trace: r.f.Trace}
 	r.conn, r.local, r.looped = nil, false, false
 	r.device(dev)

@@ -1,0 +1,215 @@
+// Package assertions compares what a network namespace is with what it should
+// be, and reports the difference as suspicions. It decides no packet's fate.
+package assertions
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// A Reporter takes suspicions. *model.NetNode is one.
+type Reporter interface{ Report(s model.Suspicion) }
+
+// A NetstackAssertion asserts facts of one network namespace. Every method
+// reports whether its fact holds. A namespace that was not collected has no
+// facts: then nothing is reported, and every method returns true.
+type NetstackAssertion struct {
+	to    Reporter
+	ns    *netstack.NetNS
+	level model.SuspicionLevel
+	on    model.Hop // whose namespace it is, the zero Hop for the reporter's own
+}
+
+// In returns the same assertions on the namespace of another node.
+func (a *NetstackAssertion) In(ns *netstack.NetNS, on model.Hop) *NetstackAssertion {
+	return &NetstackAssertion{to: a.to, ns: ns, level: a.level, on: on}
+}
+
+// NewNetstackAssertion returns assertions on ns that report to r at a level.
+func NewNetstackAssertion(r Reporter, ns *netstack.NetNS, level model.SuspicionLevel) *NetstackAssertion {
+	return &NetstackAssertion{to: r, ns: ns, level: level}
+}
+
+func (a *NetstackAssertion) report(code, evidence, remedy, format string, args ...any) bool {
+	a.to.Report(model.Suspicion{On: a.on, Level: a.level, Code: code, Message: fmt.Sprintf(format, args...), Evidence: evidence, Remedy: remedy})
+	return false
+}
+
+// AssertDevice asserts that a device exists and is up.
+func (a *NetstackAssertion) AssertDevice(name, what string) bool {
+	if a.ns == nil {
+		return true
+	}
+	dev, ok := a.ns.Device(name)
+	if !ok {
+		return a.report("link/missing", a.ns.Info.File, "", "%s %s does not exist", what, name)
+	}
+	if !netstack.Up(dev) {
+		return a.report("link/down", a.ns.DeviceEvidence(dev), "ip link set "+name+" up", "%s %s is down", what, name)
+	}
+	return true
+}
+
+// AssertBridgePort asserts that a device is up and a forwarding port of a
+// bridge.
+func (a *NetstackAssertion) AssertBridgePort(name, bridge, what string) bool {
+	if a.ns == nil {
+		return true
+	}
+	if !a.AssertDevice(name, what) {
+		return false
+	}
+	dev, _ := a.ns.Device(name)
+	at := a.ns.DeviceEvidence(dev)
+	master, ok := a.ns.Master(dev)
+	if !ok || master.Name != bridge {
+		return a.report("bridge/no-master", at, fmt.Sprintf("ip link set %s master %s", name, bridge), "%s %s is not a port of bridge %s", what, name, bridge)
+	}
+	if dev.Port != nil && dev.Port.State != "" && dev.Port.State != "forwarding" {
+		return a.report("bridge/port-state", at, "", "%s %s is %s in bridge %s", what, name, dev.Port.State, bridge)
+	}
+	return true
+}
+
+// A Way is a route as a plugin means it.
+type Way struct {
+	Dst netip.Addr   // a destination
+	To  netip.Prefix // the prefix that the plugin writes a route for
+	Dev string
+	Via netip.Addr // the zero Addr if any next hop, or none, will do
+}
+
+func (w Way) text() string {
+	s := w.To.String()
+	if w.Via.IsValid() {
+		s += " via " + w.Via.String()
+	}
+	return s + " dev " + w.Dev
+}
+
+// AssertRoute asserts that a packet q takes a way.
+func (a *NetstackAssertion) AssertRoute(q route.Query, w Way) bool {
+	if a.ns == nil {
+		return true
+	}
+	q.Dst = w.Dst
+	got := a.ns.FIB.Lookup(q, nil)
+	if got.Doubt != nil || got.Dev == w.Dev && (!w.Via.IsValid() || got.Via == w.Via) {
+		return true
+	}
+	remedy := "ip route replace " + w.text()
+	switch got.Type {
+	case route.TypeBlackhole:
+		return a.report("route/blackhole", got.Evidence, "ip route del "+got.Text, "a blackhole route takes packets to %s: %s; meant is %s", w.Dst, got.Text, w.text())
+	case route.TypeUnreachable, route.TypeProhibit:
+		return a.report("route/unreachable", got.Evidence, "ip route del "+got.Text, "a route refuses packets to %s: %s; meant is %s", w.Dst, got.Text, w.text())
+	}
+	if entry, ok := a.meant(w); ok {
+		return a.report("route/diverted", got.Evidence, "", "packets to %s leave by %s (%s) although %s has the route %s", w.Dst, orNothing(got), because(got), "the main table", entry)
+	}
+	if got.Type == route.TypeNone {
+		return a.report("route/missing", a.ns.Info.File, remedy, "the route %s is missing", w.text())
+	}
+	if got.Prefix == w.To {
+		return a.report("route/diverted", got.Evidence, remedy, "packets to %s leave by %s; meant is %s", w.Dst, orNothing(got), w.text())
+	}
+	return a.report("route/missing", got.Evidence, remedy, "the route %s is missing, so packets to %s leave by %s", w.text(), w.Dst, orNothing(got))
+}
+
+// meant finds the route that the plugin writes in the main table.
+func (a *NetstackAssertion) meant(w Way) (string, bool) {
+	for _, e := range a.ns.FIB.Routes(mainTable, w.To) {
+		if e.Dev == w.Dev && (!w.Via.IsValid() || e.Via == w.Via) {
+			return e.Text, true
+		}
+	}
+	return "", false
+}
+
+const mainTable = 254
+
+func because(r route.Result) string {
+	if r.Rule == "" {
+		return "its route"
+	}
+	return r.Rule
+}
+
+func orNothing(r route.Result) string {
+	if r.Text == "" {
+		return string(r.Type)
+	}
+	return r.Text
+}
+
+// AssertNeighbour asserts that ip on dev has the hardware address mac, where
+// an entry exists; must says that there has to be one.
+func (a *NetstackAssertion) AssertNeighbour(dev string, ip netip.Addr, mac string, must bool) bool {
+	if a.ns == nil {
+		return true
+	}
+	remedy := fmt.Sprintf("ip neigh replace %s lladdr %s dev %s nud permanent", ip, mac, dev)
+	n, at, ok := a.ns.Neighbour(dev, ip)
+	if !ok || n.MAC == "" {
+		if !must {
+			return true
+		}
+		return a.report("neigh/missing", a.ns.Info.File, remedy, "no neighbour entry for %s on %s; meant is %s", ip, dev, mac)
+	}
+	if mac != "" && !strings.EqualFold(n.MAC, mac) {
+		return a.report("neigh/wrong", at, remedy, "the neighbour entry for %s on %s has %s; meant is %s", ip, dev, n.MAC, mac)
+	}
+	return true
+}
+
+// AssertFDB asserts that the VXLAN device dev sends frames to mac to a VTEP.
+func (a *NetstackAssertion) AssertFDB(dev, mac string, vtep netip.Addr) bool {
+	if a.ns == nil || mac == "" {
+		return true
+	}
+	remedy := fmt.Sprintf("bridge fdb replace %s dev %s dst %s self permanent", mac, dev, vtep)
+	var wrong *nodedump.FDBEntry
+	for _, e := range a.ns.FDB(dev, mac) {
+		if e.Dst == vtep.String() {
+			return true
+		}
+		wrong = e
+	}
+	if wrong == nil {
+		return a.report("fdb/missing", a.ns.Info.File, remedy, "the forwarding database of %s has no VTEP for %s; meant is %s", dev, mac, vtep)
+	}
+	return a.report("fdb/wrong", a.ns.FDBEvidence(wrong), remedy, "the forwarding database of %s sends %s to %s; meant is %s", dev, mac, wrong.Dst, vtep)
+}
+
+// AssertSysctl asserts that a sysctl has a value, where it was collected.
+func (a *NetstackAssertion) AssertSysctl(code, name, want, effect string) bool {
+	if a.ns == nil {
+		return true
+	}
+	got, at, ok := a.ns.FIB.Sysctl(name)
+	if !ok || got == want {
+		return true
+	}
+	return a.report(code, at, fmt.Sprintf("sysctl -w %s=%s", name, want), "%s is %s: %s", name, got, effect)
+}
+
+// AssertListen asserts that something listens on the packet's destination.
+func (a *NetstackAssertion) AssertListen(p model.Packet) bool {
+	if a.ns == nil || !p.Protocol.HasPorts() {
+		return true
+	}
+	m := a.ns.Sockets.Lookup(p, "")
+	if !m.Known || m.Found {
+		return true
+	}
+	if m.LoopbackOnly {
+		return a.report("socket/loopback-only", m.Evidence, "", "%s %d is served only by %s", p.Protocol, p.Dst.Port(), m.Socket)
+	}
+	return a.report("socket/none", a.ns.Info.File, "", "nobody listens on %s %s", p.Protocol, p.Dst)
+}

@@ -1,0 +1,217 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// A BasePluginNode turns a [SimplePluginNode] into a [model.NetNodeAction]. It
+// lets the namespace do what it does, asks the SimplePluginNode by the type of
+// the packet's destination what was meant, and reports how the two differ.
+type BasePluginNode struct {
+	*Reality
+	IPCache *k8s.IPCache
+	SimplePluginNode
+
+	// Findings is where the SimplePluginNode reports what it finds wrong,
+	// while it is asked. Its suspicions are reported once it is known whether
+	// they matter to the packet.
+	Findings *Findings
+}
+
+// Findings collects suspicions.
+type Findings struct{ list []model.Suspicion }
+
+// Report implements [assertions.Reporter].
+func (f *Findings) Report(s model.Suspicion) { f.list = append(f.list, s) }
+
+// take empties f.
+func (f *Findings) take() []model.Suspicion {
+	list := f.list
+	f.list = nil
+	return list
+}
+
+var _ assertions.Reporter = (*Findings)(nil)
+
+// Send implements [model.NetNodeAction].
+func (n *BasePluginNode) Send(dst model.Endpoint, protocol model.Protocol) ([]model.Transmission, error) {
+	return n.compare(nil, n.born(Opening(dst, protocol), nil))
+}
+
+// Receive implements [model.NetNodeAction].
+func (n *BasePluginNode) Receive(upstream *model.Link) ([]model.Transmission, error) {
+	return n.compare(upstream, n.arrived(upstream))
+}
+
+// Respond implements [model.Responder].
+func (n *BasePluginNode) Respond(v *model.Visit) ([]model.Transmission, error) {
+	return n.compare(nil, n.born(*v.Answer, v))
+}
+
+// compare asks, for each way that the packet took, what was meant, and reports
+// what became of it instead.
+func (n *BasePluginNode) compare(upstream *model.Link, ways []passage) ([]model.Transmission, error) {
+	out := transmissions(ways)
+	for _, w := range ways {
+		p := innermost(w)
+		if p.Kind == model.KindError {
+			n.judge(w, nil, false)
+			continue
+		}
+		meant, err := n.dispatch(upstream, w.visit, p)
+		if err != nil && !errors.Is(err, ErrNoOpinion) {
+			return out, fmt.Errorf("%s: %w", n.Vertex.Hop, err)
+		}
+		n.judge(w, meant, err == nil)
+	}
+	return out, nil
+}
+
+// innermost is the packet as the people at its ends know it.
+func innermost(w passage) model.Packet {
+	p := w.visit.Born
+	if w.visit.Input != nil {
+		p = w.visit.Input.Packet
+	}
+	for p.Encap != nil {
+		p = *p.Encap
+	}
+	return p
+}
+
+// dispatch asks the SimplePluginNode by the type of the destination. The
+// destination of an answer that conntrack translates back is its receiver.
+func (n *BasePluginNode) dispatch(upstream *model.Link, v *model.Visit, p model.Packet) ([]model.Transmission, error) {
+	link := &model.Link{Source: n.Vertex, Packet: p, From: v}
+	if upstream != nil {
+		link.Source, link.DestinationAttribute = upstream.Source, upstream.DestinationAttribute
+	}
+	ip, port := p.Dst.Addr(), p.Dst.Port()
+	for _, c := range v.Flow.Conns(n.NS.ID) {
+		if c.Reply == p.Tuple() && c.Reply.Invert() != c.Original {
+			ip, port = c.Original.Src.Addr(), c.Original.Src.Port()
+		}
+	}
+	dst := n.IPCache.Endpoint(ip, port)
+	if ip == p.Dst.Addr() && n.env.Services != nil && p.Kind == model.KindOpen {
+		if d, ok := n.env.Services.Process(p, n.Vertex.ID, n.fromPod(p)); ok && d != nil {
+			namespace, name, _ := strings.Cut(d.Service, "/")
+			service, _ := n.IPCache.GetServiceFromName(namespace, name)
+			return n.ToService(link, dst, p.Protocol, service)
+		}
+	}
+	if n.NS.FIB.IsLocal(ip) {
+		return n.Serve(link, dst, p.Protocol)
+	}
+	switch dst.Type {
+	case model.EndpointTypePod:
+		if pod, ok := n.IPCache.GetPodFromIP(ip); ok {
+			return n.ToPod(link, dst, p.Protocol, pod)
+		}
+	case model.EndpointTypeNode:
+		if node, ok := n.IPCache.GetNodeFromIP(ip); ok {
+			return n.ToHost(link, dst, p.Protocol, node)
+		}
+	}
+	return n.ToExternal(link, dst, p.Protocol)
+}
+
+func (n *BasePluginNode) fromPod(p model.Packet) bool {
+	if !p.Src.Addr().IsValid() {
+		return false
+	}
+	_, ok := n.IPCache.GetPodFromIP(p.Src.Addr())
+	return ok
+}
+
+// judge reports the suspicions of the plugin and of the namespace in the order
+// in which they explain what happened. opinion says whether the plugin means
+// anything about the packet.
+func (n *BasePluginNode) judge(w passage, meant []model.Transmission, opinion bool) {
+	findings := n.Findings.take()
+	diverged := opinion && astray(w, meant)
+	level := model.SuspicionLevelWarning
+	if diverged {
+		level = model.SuspicionLevelFatal
+	}
+	for _, s := range findings {
+		if s.Level == model.SuspicionLevelCritical {
+			s.Level = level
+		}
+		n.Vertex.Report(s)
+	}
+	n.reportEnd(w, findings)
+	if diverged {
+		n.Vertex.Meant = append(n.Vertex.Meant, meant...)
+	}
+	if diverged && len(findings) == 0 && w.transmission != nil {
+		n.reportDetour(w, meant)
+	}
+}
+
+// astray reports whether the packet went, or was lost on its way, where the
+// plugin did not mean it to. What a rule or a sysctl did to it is no matter of
+// the network's wiring.
+func astray(w passage, meant []model.Transmission) bool {
+	o := w.outcome
+	if o.Disposition == model.Unknown || len(o.Doubts) > 0 {
+		return false
+	}
+	if w.transmission == nil {
+		return wiring(o.Code)
+	}
+	return !slices.ContainsFunc(meant, func(t model.Transmission) bool { return t.NextHop == w.transmission.NextHop })
+}
+
+// wiring reports whether a code says that the way itself is broken.
+func wiring(code string) bool {
+	for _, prefix := range []string{"neigh/", "fdb/", "route/", "link/", "bridge/"} {
+		if strings.HasPrefix(code, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// reportDetour tells that the packet takes a way that nobody explains.
+func (n *BasePluginNode) reportDetour(w passage, meant []model.Transmission) {
+	step := lastRoute(w.visit.Trace)
+	want := "keep it here"
+	if len(meant) > 0 {
+		want = "send it to " + meant[0].NextHop.String()
+	}
+	n.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: "route/diverted", Evidence: step.Evidence,
+		Message: fmt.Sprintf("the packet goes to %s (%s); the network means to %s", w.transmission.NextHop, step.Rule, want)})
+}
+
+func lastRoute(trace []model.Step) (step model.Step) {
+	for _, s := range trace {
+		if s.Where == "route" {
+			step = s
+		}
+	}
+	return step
+}
+
+// reportEnd reports what ended the packet's journey here, unless a finding has
+// said it better.
+func (r *Reality) reportEnd(w passage, said []model.Suspicion) {
+	for _, s := range w.outcome.Noted {
+		r.Vertex.Report(s)
+	}
+	o := w.outcome
+	if o.Code == "" {
+		return
+	}
+	if slices.ContainsFunc(said, func(s model.Suspicion) bool { return s.Code == o.Code }) {
+		return
+	}
+	r.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: o.Code, Message: o.Reason, Evidence: o.Evidence, Remedy: o.Remedy})
+}

@@ -1,0 +1,153 @@
+package plugin
+
+import (
+	"fmt"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// A Host is the part of a node that every plugin shares: it is a
+// [SimplePluginNode], given a [Fabric].
+type Host struct {
+	Fabric
+	Info     *k8s.NodeInfo
+	reality  *Reality
+	findings *Findings
+}
+
+// NewHost returns the node of a network: the kit's BasePluginNode on a Host
+// that differs from others by its fabric.
+func NewHost(env Env, node *k8s.NodeInfo, fabric Fabric) (model.NetNodeAction, error) {
+	hop := model.Hop{Type: model.NetNodeTypeNode, ID: node.NodeName}
+	if node.Info == nil {
+		return NewAbsent(hop, node.Missing), nil
+	}
+	place := placeOf(node.NodeName)
+	ns := env.Atlas.NetNS(place)
+	if ns == nil {
+		return NewAbsent(hop, node.Missing), nil
+	}
+	findings := &Findings{}
+	reality := NewReality(env, hop, place, ns)
+	host := &Host{Fabric: fabric, Info: node, reality: reality, findings: findings}
+	return &BasePluginNode{Reality: reality, IPCache: env.IPCache, SimplePluginNode: host, Findings: findings}, nil
+}
+
+// assert returns assertions on the node's namespace.
+func (h *Host) assert() *assertions.NetstackAssertion {
+	return assertions.NewNetstackAssertion(h.findings, h.reality.NS, model.SuspicionLevelCritical)
+}
+
+// ToPod implements [SimplePluginNode].
+func (h *Host) ToPod(upstream *model.Link, _ model.Endpoint, _ model.Protocol, pod *corev1.Pod) ([]model.Transmission, error) {
+	h.Arrival(h.assert(), upstream)
+	if pod.Spec.NodeName == h.Info.NodeName {
+		h.LocalPod(h.assert(), pod)
+		return toward(model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name}), nil
+	}
+	h.RemotePod(h.assert(), pod)
+	return toward(model.Hop{Type: model.NetNodeTypeNode, ID: pod.Spec.NodeName}), nil
+}
+
+// ToHost implements [SimplePluginNode].
+func (h *Host) ToHost(_ *model.Link, _ model.Endpoint, _ model.Protocol, node *corev1.Node) ([]model.Transmission, error) {
+	return toward(model.Hop{Type: model.NetNodeTypeNode, ID: node.Name}), nil
+}
+
+// ToService implements [SimplePluginNode]: the packet should go on to one of
+// the backends, as a packet to that backend would.
+func (h *Host) ToService(upstream *model.Link, _ model.Endpoint, protocol model.Protocol, _ *corev1.Service) ([]model.Transmission, error) {
+	env, p := h.reality.env, upstream.Packet
+	_, fromPod := env.IPCache.GetPodFromIP(p.Src.Addr())
+	want, ok := env.Services.Process(p, h.Info.NodeName, fromPod && p.Src.Addr().IsValid())
+	if !ok {
+		return nil, ErrNoOpinion
+	}
+	got, seen := translatedTo(upstream.From, h.reality.NS.ID, p)
+	if seen {
+		for _, s := range env.Services.Validate(p, want, got, h.Info.NodeName) {
+			h.findings.Report(s)
+		}
+	}
+	if len(want.Backends) == 0 {
+		return nil, ErrNoOpinion
+	}
+	var all []model.Transmission
+	for _, b := range want.Backends {
+		ts, err := h.toBackend(upstream, protocol, b.Addr.Addr(), got)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ts...)
+	}
+	return all, nil
+}
+
+// Serve implements [SimplePluginNode].
+func (h *Host) Serve(*model.Link, model.Endpoint, model.Protocol) ([]model.Transmission, error) {
+	return nil, ErrNoOpinion
+}
+
+// ToExternal implements [SimplePluginNode].
+func (h *Host) ToExternal(upstream *model.Link, dst model.Endpoint, _ model.Protocol) ([]model.Transmission, error) {
+	p := upstream.Packet
+	if _, fromPod := h.reality.env.IPCache.GetPodFromIP(p.Src.Addr()); fromPod && p.Kind == model.KindOpen && h.Masquerades(p) && upstream.From.Output != nil {
+		if left := upstream.From.Output.Packet; left.Src == p.Src {
+			h.findings.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
+				Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", dst.IP, p.Src.Addr())})
+		}
+	}
+	return nil, ErrNoOpinion
+}
+
+func toward(hop model.Hop) []model.Transmission { return []model.Transmission{{NextHop: hop}} }
+
+// toBackend is about a packet to a backend of a Service, after translation.
+func (h *Host) toBackend(upstream *model.Link, protocol model.Protocol, backend netip.Addr, got model.Packet) ([]model.Transmission, error) {
+	cache := h.reality.env.IPCache
+	dst := cache.Endpoint(backend, 0)
+	if h.reality.NS.FIB.IsLocal(backend) {
+		return nil, nil
+	}
+	if pod, ok := cache.GetPodFromIP(backend); ok {
+		if got.Dst.Addr() != backend { // another branch's: only where it should go
+			return toward(h.nextFor(pod)), nil
+		}
+		return h.ToPod(upstream, dst, protocol, pod)
+	}
+	if node, ok := cache.GetNodeFromIP(backend); ok {
+		return h.ToHost(upstream, dst, protocol, node)
+	}
+	return nil, ErrNoOpinion
+}
+
+// nextFor is where a packet to a pod goes next.
+func (h *Host) nextFor(pod *corev1.Pod) model.Hop {
+	if pod.Spec.NodeName == h.Info.NodeName {
+		return model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name}
+	}
+	return model.Hop{Type: model.NetNodeTypeNode, ID: pod.Spec.NodeName}
+}
+
+// translatedTo is what the namespace made of p before it routed it: the
+// entries that the visit left behind tell, and for a packet that ended before
+// it was entered, the packet as it ended.
+func translatedTo(v *model.Visit, netns string, p model.Packet) (model.Packet, bool) {
+	got := p
+	for _, c := range v.Flow.Conns(netns) {
+		if c.Original.Dst == p.Dst && c.Original.Protocol == p.Protocol {
+			got.Dst, got.Src = c.Reply.Src, c.Reply.Dst
+			return got, true
+		}
+	}
+	if v.Served.Protocol == p.Protocol && v.Served.Encap == nil {
+		got.Dst, got.Src = v.Served.Dst, v.Served.Src
+		return got, true
+	}
+	return got, false
+}

@@ -1,0 +1,83 @@
+// Package plugin defines what a CNI plugin must tell the simulation, and gives
+// it the parts that most plugins share.
+//
+// Reality is never a plugin's business: what the kernel does with a packet is
+// what its namespace says. A plugin knows what its network means to happen;
+// the kit sets one beside the other and reports the difference.
+package plugin
+
+import (
+	"flag"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/service"
+	"github.com/pathsnap/pathsnap/analyze/topology"
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+// A ConfigBinder is a group of options.
+type ConfigBinder interface {
+	// BindFlags defines the options on fs, with their defaults.
+	BindFlags(fs *flag.FlagSet)
+	// Validate reports options that make no sense, naming the flag.
+	Validate() error
+}
+
+// A Plugin builds the nodes of one network.
+type Plugin interface {
+	CreatePod(pod *k8s.Pod) (model.NetNodeAction, error)
+	CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error)
+}
+
+// An Env is all that a plugin may use. It is passed, never looked up.
+type Env struct {
+	Snapshot *snapshot.Snapshot
+	IPCache  *k8s.IPCache
+	Services service.Processor // nil if nobody knows what serves Services
+	Topology *topology.Topology
+	Atlas    topology.Atlas
+	HopOf    func(topology.Place) model.Hop
+}
+
+// A Descriptor describes a plugin: its name, its options, how to recognise it
+// in a snapshot and how to build it.
+type Descriptor struct {
+	Name   string       // as in --network-plugin
+	Doc    string       // one line, then paragraphs
+	Config ConfigBinder // nil if it has no options
+	// Detect reports whether the snapshot shows this network, and what it
+	// saw or looked for.
+	Detect func(*snapshot.Snapshot) (found bool, saw string)
+	New    func(Env) (Plugin, error)
+}
+
+// A SimplePluginNode says what a node means to do with a packet, by what the
+// packet's destination is. It returns where the packet should go next: no
+// transmission means that it stays. A nil slice and ErrNoOpinion mean that the
+// network has no say.
+type SimplePluginNode interface {
+	ToPod(upstream *model.Link, dst model.Endpoint, protocol model.Protocol, pod *corev1.Pod) ([]model.Transmission, error)
+	ToHost(upstream *model.Link, dst model.Endpoint, protocol model.Protocol, node *corev1.Node) ([]model.Transmission, error)
+	ToService(upstream *model.Link, dst model.Endpoint, protocol model.Protocol, service *corev1.Service) ([]model.Transmission, error)
+	ToExternal(upstream *model.Link, dst model.Endpoint, protocol model.Protocol) ([]model.Transmission, error)
+	Serve(upstream *model.Link, dst model.Endpoint, protocol model.Protocol) ([]model.Transmission, error)
+}
+
+// A Fabric is what one CNI plugin's node does differently from another's. Host
+// builds the whole of a [SimplePluginNode] from it. Each method asserts the
+// state of this node that its kind of traffic needs.
+type Fabric interface {
+	// LocalPod is about packets to a pod of this node.
+	LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod)
+	// RemotePod is about packets to a pod of another node.
+	RemotePod(a *assertions.NetstackAssertion, pod *corev1.Pod)
+	// Arrival is about packets from another node's pods: a tunnel to come
+	// out of, for instance.
+	Arrival(a *assertions.NetstackAssertion, upstream *model.Link)
+	// Masquerades reports whether p should leave with the node's own address.
+	Masquerades(p model.Packet) bool
+}

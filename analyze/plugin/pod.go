@@ -1,0 +1,104 @@
+package plugin
+
+import (
+	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/analyze/topology"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// A SimpleVEthPod is a pod with one veth to its node, over which all its
+// traffic goes.
+type SimpleVEthPod struct {
+	*Reality
+	pod      *k8s.Pod
+	ifName   string
+	findings *Findings
+}
+
+// NewSimpleVEthPod returns the vertex of a pod whose device to the node is
+// called ifName.
+func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string) (model.NetNodeAction, error) {
+	hop := model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.PodName}
+	place := topology.Place{Base: placeOf(pod.NodeName).Base, Netns: pod.Netns}
+	if pod.Info == nil {
+		return NewAbsent(hop, pod.Missing), nil
+	}
+	ns := env.Atlas.NetNS(place)
+	if ns == nil {
+		return NewAbsent(hop, pod.Missing), nil
+	}
+	return &SimpleVEthPod{Reality: NewReality(env, hop, place, ns), pod: pod, ifName: ifName, findings: &Findings{}}, nil
+}
+
+// Send implements [model.NetNodeAction].
+func (s *SimpleVEthPod) Send(dst model.Endpoint, protocol model.Protocol) ([]model.Transmission, error) {
+	return s.left(s.born(Opening(dst, protocol), nil)), nil
+}
+
+// Receive implements [model.NetNodeAction].
+func (s *SimpleVEthPod) Receive(upstream *model.Link) ([]model.Transmission, error) {
+	ways := s.arrived(upstream)
+	for _, w := range ways {
+		s.reportEnd(w, nil)
+	}
+	return transmissions(ways), nil
+}
+
+// Respond implements [model.Responder].
+func (s *SimpleVEthPod) Respond(v *model.Visit) ([]model.Transmission, error) {
+	return s.left(s.born(*v.Answer, v)), nil
+}
+
+// left compares how packets left the pod with how they should: by its veth, to
+// its node.
+func (s *SimpleVEthPod) left(ways []passage) []model.Transmission {
+	for _, w := range ways {
+		if stays(w) {
+			s.reportEnd(w, nil)
+			continue
+		}
+		well := w.transmission != nil && w.outcome.Dev == s.ifName
+		level := model.SuspicionLevelWarning
+		if !well && (w.transmission != nil || wiring(w.outcome.Code)) {
+			level = model.SuspicionLevelFatal
+		}
+		s.assert(w.visit.Born.Dst.Addr(), level)
+		said := s.findings.take()
+		for _, f := range said {
+			s.Vertex.Report(f)
+		}
+		s.reportEnd(w, said)
+	}
+	return transmissions(ways)
+}
+
+// stays reports whether the pod talked to itself.
+func stays(w passage) bool {
+	return w.transmission == nil && (w.outcome.Disposition == model.Delivered || w.outcome.Disposition == model.NoListener)
+}
+
+// assert asserts what a packet needs to leave the pod.
+func (s *SimpleVEthPod) assert(dst netip.Addr, level model.SuspicionLevel) {
+	a := assertions.NewNetstackAssertion(s.findings, s.NS, level)
+	if !a.AssertDevice(s.ifName, "the pod's device") {
+		return
+	}
+	all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	if dst.Is6() {
+		all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	if s.NS.FIB.IsLocal(dst) {
+		return
+	}
+	a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: all, Dev: s.ifName})
+}
+
+// placeOf is the place of a node's own namespace.
+func placeOf(node string) topology.Place {
+	return topology.Place{Base: "nodes/" + node, Netns: nodedump.HostNetns}
+}

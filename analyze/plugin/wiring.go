@@ -1,0 +1,61 @@
+package plugin
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/analyze/topology"
+)
+
+// AssertPodDevice asserts, in the pod's own namespace, that its device is up.
+func AssertPodDevice(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName string) {
+	place, ns := podPlace(env, pod)
+	if ns != nil {
+		a.In(ns, env.HopOf(place)).AssertDevice(ifName, "the pod's device")
+	}
+}
+
+// AssertPodPort asserts that the node's end of the pod's veth is a port of a
+// bridge.
+func AssertPodPort(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName, bridge string) {
+	place, ns := podPlace(env, pod)
+	if ns == nil {
+		return
+	}
+	dev, ok := ns.Device(ifName)
+	if !ok {
+		return
+	}
+	if end, ok := env.Topology.Peer(place, dev); ok && end.Place == place.Host() {
+		a.AssertBridgePort(end.Dev, bridge, "the veth of pod "+pod.Namespace+"/"+pod.Name)
+	}
+}
+
+// DeviceToward returns the device of a node that leads to ip, by its routes
+// unless it is given.
+func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
+	if given != "" {
+		return given, true
+	}
+	ns := env.Atlas.NetNS(placeOf(node))
+	if ns == nil || !ip.IsValid() {
+		return "", false
+	}
+	res := ns.FIB.Lookup(route.Query{Dst: ip}, nil)
+	return res.Dev, res.Type == route.TypeUnicast
+}
+
+// podPlace finds the namespace of a pod, nil if it was not collected.
+func podPlace(env Env, pod *corev1.Pod) (topology.Place, *netstack.NetNS) {
+	base := placeOf(pod.Spec.NodeName).Base
+	for _, p := range env.Atlas.Places(base) {
+		if hop := env.HopOf(p); hop.ID == pod.Namespace+"/"+pod.Name && p != p.Host() {
+			return p, env.Atlas.NetNS(p)
+		}
+	}
+	return topology.Place{}, nil
+}

@@ -1,0 +1,203 @@
+// Package topology knows what is at the other end of a device: the peer of a
+// veth, the ports of a bridge, the neighbour on the underlay.
+package topology
+
+import (
+	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// A Place is a network namespace of the bundle. It is comparable.
+type Place struct {
+	Base  string // "nodes/n1" or "external/gw"
+	Netns string // key of the namespace there
+}
+
+// ID returns the directory of the place in the bundle, which is also the ID of
+// its [netstack.NetNS].
+func (p Place) ID() string { return p.Base + "/netns/" + p.Netns }
+
+// Host returns the place of the machine that p lies on.
+func (p Place) Host() Place { return Place{p.Base, nodedump.HostNetns} }
+
+// An Atlas finds the places of a bundle.
+type Atlas interface {
+	// NetNS returns the parsed namespace of a place, nil if it was not
+	// collected.
+	NetNS(p Place) *netstack.NetNS
+	// Places returns the namespaces of one machine, the host's own first.
+	Places(base string) []Place
+	// Owner returns the machine that ip is an address of, by its own
+	// namespace. It reports false if the bundle knows none.
+	Owner(ip netip.Addr) (Place, bool)
+	// Exists reports whether the cluster says that somebody has ip, although
+	// Owner does not know its namespace.
+	Exists(ip netip.Addr) bool
+}
+
+// An End is one end of a wire.
+type End struct {
+	Place Place
+	Dev   string
+}
+
+// A Topology answers questions about wires. It keeps nothing that changes.
+type Topology struct{ atlas Atlas }
+
+// New returns the topology of the places that atlas finds.
+func New(atlas Atlas) *Topology { return &Topology{atlas} }
+
+// From returns what the namespace of a place can ask about its wires.
+func (t *Topology) From(p Place) netstack.Wire { return &wire{t, p} }
+
+// Peer returns the other end of a veth. It reports false if dev is no veth or
+// its other end is not in the bundle.
+func (t *Topology) Peer(at Place, dev *nodedump.Interface) (End, bool) {
+	if dev.Kind != "veth" || dev.Link == 0 {
+		return End{}, false
+	}
+	if dev.PeerNetns != "" {
+		return t.end(Place{at.Base, dev.PeerNetns}, dev)
+	}
+	if dev.LinkNSID == nil {
+		return t.end(at, dev)
+	}
+	for _, p := range t.atlas.Places(at.Base) {
+		if p == at {
+			continue
+		}
+		if e, ok := t.end(p, dev); ok {
+			return e, true
+		}
+	}
+	return End{}, false
+}
+
+// end returns the device of p that is the other end of dev: each names the
+// index of the other.
+func (t *Topology) end(p Place, dev *nodedump.Interface) (End, bool) {
+	ns := t.atlas.NetNS(p)
+	if ns == nil {
+		return End{}, false
+	}
+	for i := range ns.Info.Interfaces {
+		d := &ns.Info.Interfaces[i]
+		if d.Index == dev.Link && d.Link == dev.Index && d.Kind == "veth" {
+			return End{p, d.Name}, true
+		}
+	}
+	return End{}, false
+}
+
+// Underlay returns who takes a frame to nexthop that leaves a machine by a
+// device whose wire the bundle does not show: the owner of the hardware
+// address if a machine of the bundle has it, otherwise the owner of nexthop.
+// asIs reports whether the frame's hardware address is the taker's own: between
+// machines it may be a router's or be rewritten on the way.
+func (t *Topology) Underlay(at Place, nexthop netip.Addr, mac string) (end End, asIs, ok bool) {
+	owner, ok := t.atlas.Owner(nexthop)
+	if !ok || owner == at {
+		return End{}, false, false
+	}
+	ns := t.atlas.NetNS(owner)
+	if ns == nil {
+		return End{Place: owner}, false, true
+	}
+	dev := facing(ns, nexthop)
+	return End{owner, dev.Name}, mac == dev.MAC, dev.Name != ""
+}
+
+// facing returns the device that takes a frame to ip: the one that carries the
+// address.
+func facing(ns *netstack.NetNS, ip netip.Addr) nodedump.Interface {
+	if dev, ok := ns.FIB.DeviceOwning(ip); ok {
+		return *dev
+	}
+	return nodedump.Interface{}
+}
+
+// wire is the wires of one place as its namespace asks about them.
+type wire struct {
+	t  *Topology
+	at Place
+}
+
+// Resolve implements [netstack.Wire].
+func (w *wire) Resolve(ns *netstack.NetNS, dev string, ip netip.Addr) (string, netfilter.Answer) {
+	d, ok := ns.Device(dev)
+	if !ok {
+		return "", netfilter.No
+	}
+	s := w.t.segment(w.at, ns, d)
+	for _, e := range s.ends {
+		if mac, answers := w.t.answers(e, ip); answers {
+			return mac, netfilter.Yes
+		}
+	}
+	if !s.open {
+		return "", netfilter.No
+	}
+	if !s.underlay {
+		return "", netfilter.Maybe
+	}
+	return w.t.resolveUnderlay(w.at, ip)
+}
+
+// resolveUnderlay answers for addresses between machines.
+func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (string, netfilter.Answer) {
+	owner, ok := t.atlas.Owner(ip)
+	if !ok || owner == at {
+		return "", netfilter.Maybe
+	}
+	ns := t.atlas.NetNS(owner)
+	if ns == nil {
+		return "", netfilter.Yes
+	}
+	dev := facing(ns, ip)
+	return dev.MAC, netfilter.AnswerOf(dev.Name != "" && netstack.Up(&dev))
+}
+
+// answers reports whether an end answers a question for ip: with an address of
+// its host, on whatever device (arp_ignore 0), or as a proxy.
+func (t *Topology) answers(e End, ip netip.Addr) (mac string, ok bool) {
+	ns := t.atlas.NetNS(e.Place)
+	if ns == nil {
+		return "", false
+	}
+	dev, ok := ns.Device(e.Dev)
+	if !ok || !netstack.Up(dev) {
+		return "", false
+	}
+	if ip.Is4() && ns.FIB.IsLocal(ip) {
+		return dev.MAC, true
+	}
+	if owner, found := ns.FIB.DeviceOwning(ip); found && owner.Name == dev.Name {
+		return dev.MAC, true
+	}
+	proxy, _, _ := ns.FIB.Sysctl("net.ipv4.conf." + dev.Name + ".proxy_arp")
+	all, _, _ := ns.FIB.Sysctl("net.ipv4.conf.all.proxy_arp")
+	return dev.MAC, ip.Is4() && (proxy == "1" || all == "1")
+}
+
+// Leads implements [netstack.Wire].
+func (w *wire) Leads(ns *netstack.NetNS, dev, mac string) netfilter.Answer {
+	d, ok := ns.Device(dev)
+	if !ok {
+		return netfilter.No
+	}
+	s := w.t.segment(w.at, ns, d)
+	for _, e := range s.ends {
+		if far := w.t.atlas.NetNS(e.Place); far != nil {
+			if fd, ok := far.Device(e.Dev); ok && fd.MAC == mac {
+				return netfilter.Yes
+			}
+		}
+	}
+	if s.open {
+		return netfilter.Maybe
+	}
+	return netfilter.No
+}

@@ -1,0 +1,80 @@
+package flannel
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+// Descriptor returns a new description of flannel with default options.
+func Descriptor() *plugin.Descriptor {
+	cfg := &Config{IPMasq: true}
+	return &plugin.Descriptor{
+		Name:   "flannel",
+		Doc:    "flannel with the vxlan or host-gw backend",
+		Config: cfg,
+		Detect: detect,
+		New:    func(env plugin.Env) (plugin.Plugin, error) { return &flannel{env, cfg, read(env.Snapshot, cfg)}, nil },
+	}
+}
+
+// detect looks for flannel's DaemonSet, its ConfigMap and its annotations.
+func detect(snap *snapshot.Snapshot) (found bool, saw string) {
+	if sets, err := snap.DaemonSets(); err == nil {
+		for i := range sets {
+			if ds := &sets[i]; strings.HasPrefix(ds.Name, "kube-flannel-ds") || runsFlannel(ds.Spec.Template.Spec) {
+				return true, fmt.Sprintf("DaemonSet %s/%s", ds.Namespace, ds.Name)
+			}
+		}
+	}
+	if cm, ok := configMap(snap); ok {
+		return true, fmt.Sprintf("ConfigMap %s/%s", cm.Namespace, cm.Name)
+	}
+	if t := annotated(snap); t != "" {
+		return true, "the nodes' annotation " + annotationPrefix + "backend-type: " + t
+	}
+	return false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation " + annotationPrefix + "backend-type"
+}
+
+func runsFlannel(pod corev1.PodSpec) bool {
+	for _, c := range pod.Containers {
+		if strings.Contains(c.Image, "/flannel:") {
+			return true
+		}
+	}
+	return false
+}
+
+// flannel implements [plugin.Plugin].
+type flannel struct {
+	env   plugin.Env
+	cfg   *Config
+	facts facts
+}
+
+// CreatePod implements [plugin.Plugin].
+func (f *flannel) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
+	return plugin.NewSimpleVEthPod(f.env, pod, "eth0")
+}
+
+// CreateNode implements [plugin.Plugin].
+func (f *flannel) CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error) {
+	return plugin.NewHost(f.env, node, &fabric{flannel: f, node: node})
+}
+
+// inNetwork reports whether ip is of the pod network.
+func (f *flannel) inNetwork(ip netip.Addr) bool {
+	for _, n := range f.facts.networks {
+		if n.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}

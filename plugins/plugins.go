@@ -1,0 +1,15 @@
+// Package plugins lists the CNI plugins. To add one, write its package and add
+// a line to All.
+package plugins
+
+import (
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/plugins/flannel"
+)
+
+// All returns new descriptors of every plugin, in the order of detection.
+func All() []*plugin.Descriptor {
+	return []*plugin.Descriptor{
+		flannel.Descriptor(),
+	}
+}
