@@ -1,89 +1,121 @@
 // Package route is the routing state of one network namespace: policy rules,
-// tables and local addresses, answered for one packet as the Linux kernel
-// does. It reads no file and changes nothing.
+// tables and local addresses, asked about one packet at a time as the Linux
+// kernel asks them. It reads no file and changes nothing.
 package route
 
 import (
+	"fmt"
 	"net/netip"
 
-	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// The tables that the kernel makes itself (include/uapi/linux/rtnetlink.h).
+const (
+	TableDefault = 253
+	TableMain    = 254
+	TableLocal   = 255
 )
 
 // A FIB is the routing state of one network namespace (forwarding information
 // base). It is immutable and safe for concurrent use.
 type FIB struct {
-	info *nodedump.NetNSInfo
+	info    *nodedump.NetNSInfo
+	devices devices
+	v4, v6  family
+	failed  map[neighbour]bool // neighbours that do not answer
+	merged  bool               // IPv4: no custom rules, so that the tables local and main are searched as one
+	custom  bool               // IPv4: somebody added local routes, see fib_validate_source
+}
+
+// A family is what IPv4 and IPv6 have each of their own.
+type family struct {
+	bits   int // of an address
+	rules  []rule
+	tables map[int]*table
+	both   *table // IPv4: local and main in one, nil unless FIB.merged
+	doubt  *model.Doubt
+}
+
+// neighbour is the key of the neighbour table.
+type neighbour struct {
+	dev string
+	ip  netip.Addr
 }
 
 // New indexes the rules, routes, addresses and sysctls of info. One bad entry
 // costs that entry and one error that begins with its file:line; the FIB is
 // always usable. Sections of info that were not collected are remembered:
-// Lookup then says so in Result.Doubt.
+// Lookup then says so in Result.Doubt. Without policy rules of a family the
+// kernel's own are assumed; without a local table it is derived from the
+// addresses, and the routes say so in their text.
 func New(info *nodedump.NetNSInfo) (*FIB, []error) {
-	return &FIB{info: info}, nil
+	f := &FIB{info: info, failed: map[neighbour]bool{}}
+	p := &problems{file: info.File}
+	f.devices = newDevices(info, p)
+	f.v4 = family{bits: 32, tables: map[int]*table{}, doubt: sectionDoubt(info)}
+	f.v6 = family{bits: 128, tables: map[int]*table{}, doubt: f.v4.doubt}
+	f.v4.rules = newRules(info, 4, p)
+	f.v6.rules = newRules(info, 6, p)
+	f.merged = isDefault(f.v4.rules)
+	for i := range info.Routes {
+		f.addRoute(&info.Routes[i], p)
+	}
+	f.deriveLocal()
+	f.sortTables()
+	f.addNeighbours()
+	return f, p.errs
 }
 
-// Lookup routes a packet as fib_lookup and fib6_rule_lookup do: policy rules
-// in order of priority, each with its table. Multipath routes are decided by
-// c, one way per next hop; a nil c takes the first.
-func (f *FIB) Lookup(q Query, c *netfilter.Choices) Result { return Result{Type: TypeNone} }
-
-// AddrType returns the type of a, as inet_addr_type_table and
-// inet_dev_addr_type do; dev limits LOCAL to addresses of that device.
-func (f *FIB) AddrType(a netip.Addr, dev string) netfilter.AddrType { return netfilter.AddrUnicast }
-
-// EgressAddr returns the address that MASQUERADE gives to a packet to dst that
-// leaves by dev (inet_select_addr with universe scope); zero if dev has none.
-func (f *FIB) EgressAddr(dev string, dst netip.Addr) netip.Addr { return netip.Addr{} }
-
-// InputAddr returns the first address of dev, which REDIRECT sends packets to;
-// zero if it has none of the family.
-func (f *FIB) InputAddr(dev string, ipv6 bool) netip.Addr { return netip.Addr{} }
-
-// IsLocal reports whether a packet to a is delivered in this namespace.
-func (f *FIB) IsLocal(a netip.Addr) bool { return false }
-
-// A Refusal says why the kernel discards a packet because of its source (or
-// its impossible destination).
-type Refusal struct {
-	Code     string // a code of model.Codes: "sysctl/rp-filter", "sysctl/route-localnet", "walk/martian"
-	Why      string // one sentence for people
-	Evidence string // file:line of the sysctl or route that decided, "" if none did
+// addNeighbours remembers which neighbours are known not to answer.
+func (f *FIB) addNeighbours() {
+	for _, n := range f.info.Neighbours {
+		if ip, err := netip.ParseAddr(n.IP); err == nil && n.State == "FAILED" {
+			f.failed[neighbour{n.Dev, ip.WithZone("")}] = true
+		}
+	}
 }
 
-// Validate is fib_validate_source: it says why a packet that came in by
-// q.IIf is discarded as martian, nil if it is not.
-func (f *FIB) Validate(q Query) *Refusal { return nil }
-
-// Sysctl returns the value of a sysctl by its dotted name and where it was
-// read from; ok is false if the dump does not have it.
-func (f *FIB) Sysctl(name string) (value, evidence string, ok bool) { return "", "", false }
-
-// Forwarding reports whether packets of others that come in by dev are
-// forwarded; known is false if the dump does not tell.
-func (f *FIB) Forwarding(dev string, ipv6 bool) (on bool, evidence string, known bool) {
-	return false, "", false
+// family returns the family of a.
+func (f *FIB) family(a netip.Addr) *family {
+	if a.Is4() {
+		return &f.v4
+	}
+	return &f.v6
 }
 
-// Device returns the interface of that name.
-func (f *FIB) Device(name string) (*nodedump.Interface, bool) { return nil, false }
-
-// DeviceByIndex returns the interface with that ifindex.
-func (f *FIB) DeviceByIndex(index int) (*nodedump.Interface, bool) { return nil, false }
-
-// DeviceOwning returns the interface that has the address.
-func (f *FIB) DeviceOwning(addr netip.Addr) (*nodedump.Interface, bool) { return nil, false }
-
-// An Entry is one route of a table, for reading.
-type Entry struct {
-	Prefix   netip.Prefix
-	Table    int
-	Route    *nodedump.Route // as it was dumped, not to be changed
-	Text     string          // as ip prints it
-	Evidence string          // file:line
+// sectionDoubt returns the doubt that every answer is under, nil if rules,
+// routes and interfaces were all collected.
+func sectionDoubt(info *nodedump.NetNSInfo) *model.Doubt {
+	for _, name := range []string{"routes", "rules", "interfaces"} {
+		if s, ok := info.Sections[name]; ok && !s.Known() {
+			what := fmt.Sprintf("%s not collected (%s)", name, s)
+			if reason := info.Reasons[name]; reason != "" {
+				what += ": " + reason
+			}
+			return &model.Doubt{What: what, Evidence: info.File}
+		}
+	}
+	return nil
 }
 
-// Routes returns the routes of a table that are exactly for prefix, in the
-// order in which the kernel tries them. Table 0 means every table.
-func (f *FIB) Routes(table int, prefix netip.Prefix) []Entry { return nil }
+// problems gathers what could not be read.
+type problems struct {
+	file string
+	errs []error
+}
+
+func (p *problems) add(line int, format string, args ...any) {
+	p.errs = append(p.errs, fmt.Errorf("%s: %w", evidence(p.file, line), fmt.Errorf(format, args...)))
+}
+
+// evidence returns "file:line", or what is known of it.
+func evidence(file string, line int) string {
+	if line == 0 {
+		return file
+	}
+	return fmt.Sprintf("%s:%d", file, line)
+}
+
+func (f *FIB) evidence(line int) string { return evidence(f.info.File, line) }

@@ -15,6 +15,7 @@ type Query struct {
 	TOS          uint8          // of the IP header, ECN bits are ignored
 	Protocol     model.Protocol // "" matches no rule with ipproto
 	SPort, DPort uint16         // 0 if there is none
+	AnySrc       bool           // Src need not be an address of this namespace though the packet was born here: a transparent socket, or a reverse lookup (FLOWI_FLAG_ANYSRC)
 }
 
 // A Type says what a route does with a packet.

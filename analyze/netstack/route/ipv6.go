@@ -1,0 +1,38 @@
+package route
+
+import (
+	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+// lookupIPv6 is ip6_route_output and ip6_route_input.
+func (f *FIB) lookupIPv6(q Query, c *netfilter.Choices) Result {
+	fl := q.flow(&f.devices)
+	if q.IIf == "" {
+		fl.near, fl.strict = fl.oif, q.OIf != "" || needsStrict(q.Dst)
+	} else {
+		fl.near, fl.strict = fl.iif, needsStrict(q.Dst) // ip6_pol_route_input prefers routes that lead back
+	}
+	a, doubt := f.ask(&fl)
+	if a.entry == nil || a.refusal != "" {
+		return f.refused(q, a, doubt)
+	}
+	r := f.result(q, a, doubt)
+	if a.entry.typ == TypeUnicast && (!fl.strict || fl.near == "") { // fib6_select_path
+		f.pickHop(&r, a.entry, c)
+	}
+	if q.Dst.IsMulticast() {
+		r.Type = TypeMulticast
+	}
+	out := r.Dev
+	if r.Type == TypeLocal || r.Type == TypeAnycast {
+		r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
+	}
+	if q.IIf == "" && !r.Src.IsValid() {
+		if r.Src = a.entry.prefsrc; !r.Src.IsValid() {
+			r.Src = f.selectAddr6(out, q.Dst)
+		}
+	}
+	return r
+}

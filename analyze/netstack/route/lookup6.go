@@ -1,0 +1,81 @@
+package route
+
+import "net/netip"
+
+// lookup6 is fib6_table_lookup: from the longest prefix to the shortest. A
+// host, which does not forward, first leaves out routes by gateways that do
+// not answer.
+func (f *FIB) lookup6(t *table, fl *flow) answer {
+	if t == nil {
+		return answer{}
+	}
+	forwarding, _, _ := f.conf("ipv6", "all", "forwarding")
+	if forwarding == 0 && len(f.failed) > 0 {
+		if a := f.scan6(t, fl, true); a.entry != nil {
+			return a
+		}
+	}
+	return f.scan6(t, fl, false)
+}
+
+func (f *FIB) scan6(t *table, fl *flow, reachable bool) (a answer) {
+	for _, entries := range t.lpm.Supernets(netip.PrefixFrom(fl.dst, 128)) {
+		if a = f.fit6(entries, fl, reachable); a.entry != nil {
+			break
+		}
+	}
+	return a
+}
+
+// fit6 is find_rr_leaf: the best of the entries with the smallest metric, and
+// if none of them fits the best of all others.
+func (f *FIB) fit6(entries []*entry, fl *flow, reachable bool) answer {
+	n := 0
+	for n < len(entries) && entries[n].metric == entries[0].metric {
+		n++
+	}
+	a := f.best6(entries[:n], fl, reachable)
+	if a.entry == nil {
+		a = f.best6(entries[n:], fl, reachable)
+	}
+	if a.entry != nil && a.entry.refuses() {
+		a.refusal = a.entry.typ
+	}
+	return a
+}
+
+// best6 is __find_rr_leaf: the first entry with the highest score.
+func (f *FIB) best6(entries []*entry, fl *flow, reachable bool) (a answer) {
+	best := -1
+	for _, e := range entries {
+		for i := range e.hops {
+			if score := f.score6(&e.hops[i], fl, reachable); score > best {
+				best = score
+				a = answer{entry: e, hop: i}
+			}
+		}
+	}
+	return a
+}
+
+// score6 is rt6_score_route with find_match, -1 if h cannot be used. Router
+// preferences, which no dump shows, count as medium.
+func (f *FIB) score6(h *hop, fl *flow, reachable bool) int {
+	score := 0
+	if fl.near == "" || fl.near == h.dev {
+		score = 2
+	}
+	switch {
+	case h.dead, h.idle && !fl.ignoreLinkstate,
+		score == 0 && fl.strict,
+		reachable && h.via.IsValid() && f.failed[neighbour{h.dev, h.via}]:
+		return -1
+	}
+	return score
+}
+
+// needsStrict is rt6_need_strict: addresses that mean nothing without the
+// device.
+func needsStrict(a netip.Addr) bool {
+	return a.IsMulticast() || a.IsLinkLocalUnicast() || a.IsLoopback()
+}

@@ -1,0 +1,50 @@
+package route
+
+import (
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+// result turns an answer with an entry into a Result.
+func (f *FIB) result(q Query, a answer, doubt *model.Doubt) Result {
+	e := a.entry
+	r := Result{Type: e.typ, Prefix: e.prefix, Src: q.Src, Table: e.table, Scope: e.scope.String(),
+		Text: e.text(), Evidence: f.evidence(e.line), Rule: a.rule.described(), Doubt: doubt}
+	if e.route != nil {
+		r.MTU = e.route.MTU
+	}
+	if len(e.hops) > 0 && !e.refuses() {
+		r.take(&e.hops[a.hop])
+	}
+	return r
+}
+
+func (r *Result) take(h *hop) { r.Dev, r.Via, r.OnLink = h.dev, h.via, h.onlink }
+
+// refused is the Result of a packet that no route takes, or that a route or
+// rule refuses.
+func (f *FIB) refused(q Query, a answer, doubt *model.Doubt) Result {
+	switch {
+	case a.entry != nil:
+		return f.result(q, a, doubt)
+	case a.refusal != "":
+		return Result{Type: a.refusal, Src: q.Src, Evidence: a.rule.evidence, Rule: a.rule.described(), Doubt: doubt}
+	}
+	return Result{Type: TypeNone, Src: q.Src, Doubt: doubt}
+}
+
+// pickHop is fib_select_multipath: it lets c pick one of the hops that can be
+// used, each by its weight.
+func (f *FIB) pickHop(r *Result, e *entry, c *netfilter.Choices) *hop {
+	weights := e.pickable()
+	n := 0
+	if c != nil {
+		n = c.Pick(weights)
+	} else {
+		for n < len(weights)-1 && weights[n] == 0 {
+			n++
+		}
+	}
+	r.take(&e.hops[n])
+	return &e.hops[n]
+}

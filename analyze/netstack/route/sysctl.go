@@ -1,0 +1,73 @@
+package route
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Sysctl returns the value of a sysctl by its dotted name ("net.ipv4.ip_forward")
+// and where it was read from; ok is false if the dump does not have it.
+func (f *FIB) Sysctl(name string) (value, evidence string, ok bool) {
+	value, ok = f.info.Sysctls[name]
+	if !ok {
+		return "", "", false
+	}
+	return value, f.evidence(f.info.SysctlLines[name]), true
+}
+
+// conf returns net.<ip>.conf.<dev>.<key>, where ip is "ipv4" or "ipv6". The
+// dots of a device's name may be written as such or, as sysctl(8) does, as
+// slashes.
+func (f *FIB) conf(ip, dev, key string) (value int, evidence string, ok bool) {
+	names := [2]string{dev, strings.ReplaceAll(dev, ".", "/")}
+	for _, name := range names {
+		text, evidence, ok := f.Sysctl("net." + ip + ".conf." + name + "." + key)
+		if !ok {
+			continue
+		}
+		value, err := strconv.Atoi(strings.TrimSpace(text))
+		if err == nil {
+			return value, evidence, true
+		}
+	}
+	return 0, "", false
+}
+
+// confMax returns the larger of the value for all devices and for dev, and
+// where that is from (IN_DEV_MAXCONF; of a switch, also IN_DEV_ORCONF). A
+// value that is not known counts as 0.
+func (f *FIB) confMax(dev, key string) (value int, evidence string) {
+	all, allEvidence, _ := f.conf("ipv4", "all", key)
+	own, ownEvidence, ok := f.conf("ipv4", dev, key)
+	if own > all || ok && own == all {
+		return own, ownEvidence
+	}
+	return all, allEvidence
+}
+
+// Forwarding reports whether packets of others that come in by dev are
+// forwarded; known is false if the dump does not tell.
+//
+// For IPv4 each device decides (IN_DEV_FORWARD in ip_route_input_slow). For
+// IPv6 conf/all decides, and since Linux 6.17 force_forwarding of the device
+// (ip6_forward).
+func (f *FIB) Forwarding(dev string, ipv6 bool) (on bool, evidence string, known bool) {
+	if !ipv6 {
+		return f.forwarding4(dev)
+	}
+	if v, ev, ok := f.conf("ipv6", dev, "force_forwarding"); ok && v != 0 {
+		return true, ev, true
+	}
+	v, ev, ok := f.conf("ipv6", "all", "forwarding")
+	return v != 0, ev, ok
+}
+
+func (f *FIB) forwarding4(dev string) (on bool, evidence string, known bool) {
+	for _, name := range []string{dev, "all"} {
+		if v, ev, ok := f.conf("ipv4", name, "forwarding"); ok {
+			return v != 0, ev, true
+		}
+	}
+	v, ev, ok := f.Sysctl("net.ipv4.ip_forward")
+	return strings.TrimSpace(v) != "0", ev, ok
+}
