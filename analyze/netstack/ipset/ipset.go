@@ -3,6 +3,8 @@
 package ipset
 
 import (
+	"slices"
+
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -28,18 +30,86 @@ type Query struct {
 
 // Sets are all sets of one network namespace. They never change.
 type Sets struct {
-	part nodedump.Part
-	sets map[string]*set
+	part  nodedump.Part // without its Data
+	sets  map[string]*set
+	names []string // in the order of the text
 }
 
-type set struct{}
-
-// Parse reads the text of "ipset save". It always returns usable Sets; each
-// line that could not be read is one [netfilter.UnsupportedError].
-func Parse(part nodedump.Part) (*Sets, []error) {
-	return &Sets{part: part, sets: map[string]*set{}}, nil
+// Status reports whether it is known what sets there are, and if not, why.
+func (s *Sets) Status() (known bool, file, reason string) {
+	return s.part.Status.Known(), s.part.File, s.part.Reason
 }
+
+// Names returns the names of the sets, in the order of the text.
+func (s *Sets) Names() []string { return slices.Clone(s.names) }
 
 // Test reports whether q is a member of the set called name. It is Maybe for a
 // set that is not in the dump, or that was not understood.
-func (s *Sets) Test(name string, q Query) netfilter.Answer { return netfilter.Maybe }
+func (s *Sets) Test(name string, q Query) netfilter.Answer {
+	set, ok := s.sets[name]
+	if !ok {
+		return netfilter.Maybe
+	}
+	answer := set.test(&q)
+	if answer == netfilter.No && !s.part.Status.Known() {
+		return netfilter.Maybe // it may be in the part that is missing
+	}
+	return answer
+}
+
+// A dim is what one dimension of a set compares.
+type dim uint8
+
+const (
+	dimIP dim = iota
+	dimNet
+	dimPort
+	dimMAC
+	dimIface
+	dimMark
+)
+
+// A set is one "create" with its "add" lines.
+type set struct {
+	name    string
+	line    int
+	dims    []dim // nil for a list of sets, and if its type is not known
+	list    bool
+	bitmap  bool
+	ipv6    bool
+	mask    *[16]byte // of addresses that are not networks; nil for all of it
+	mark    uint32    // mask of marks
+	faulty  bool      // something about it was not understood
+	members []*set    // of a list
+
+	entries  map[key]entry
+	lengths  [2][]int            // lengths of the first and second network that occur, longest first
+	wildcard map[key][]wildEntry // of dimIface: entries whose device is a prefix, by the rest
+}
+
+// A key is an entry of a set, with zeros where the set has no such dimension.
+// Addresses are in their 16-byte form, with the length in bits.
+type key struct {
+	addr  [2]netKey
+	port  uint16
+	proto model.Protocol
+	mac   string
+	iface string
+	mark  uint32
+}
+
+type netKey struct {
+	bytes [16]byte
+	bits  uint8
+}
+
+// An entry is what a set says about a key.
+type entry struct {
+	nomatch bool
+	physdev bool // the device is a bridge port
+}
+
+type wildEntry struct {
+	prefix string
+	entry  entry
+}

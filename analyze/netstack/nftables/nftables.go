@@ -3,25 +3,70 @@
 package nftables
 
 import (
+	"fmt"
+
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // A Ruleset holds the base chains of all tables but those that iptables-save
 // shows. It never changes.
-type Ruleset struct{ part nodedump.Part }
+type Ruleset struct {
+	part  nodedump.Part // without its Data
+	bases []Base
+	rules int
+}
 
-// Parse reads the JSON of "nft -j list ruleset". It always returns a usable
-// Ruleset; what could not be read is one error each.
-func Parse(part nodedump.Part) (*Ruleset, []error) { return &Ruleset{part: part}, nil }
+// A Base is a base chain: one that a hook calls.
+type Base struct {
+	Family, Table, Name string // Family is ip, ip6, inet, bridge or netdev
+	Type, Hook          string // filter, nat or route; prerouting, input, forward, output, postrouting, ingress or egress
+	Priority            int
+	Policy              string // accept or drop, "" if the dump does not say
+	Rules               int    // of the chain itself
+	Line                int
+}
 
 // Status reports whether it is known what tables there are, and if not, why.
 func (r *Ruleset) Status() (known bool, file, reason string) {
 	return r.part.Status.Known(), r.part.File, r.part.Reason
 }
 
+// Stats returns how many rules there are in the tables that are not those of
+// iptables, and how many of them are not understood: so far all.
+func (r *Ruleset) Stats() (rules, notUnderstood int) { return r.rules, r.rules }
+
+// Bases returns the base chains, in the order of the dump.
+func (r *Ruleset) Bases() []Base { return append([]Base(nil), r.bases...) }
+
 // Opaque reports whether a base chain of one of the tables sees f and may
 // decide about it: which one, and where that is read.
 func (r *Ruleset) Opaque(f *netfilter.Frame) (what, evidence string, yes bool) {
+	for i := range r.bases {
+		b := &r.bases[i]
+		if b.sees(f) && (b.Rules > 0 || b.Policy == "drop") {
+			what = fmt.Sprintf("nftables not modelled: chain %s %s %s, priority %d", b.Family, b.Table, b.Name, b.Priority)
+			return what, fmt.Sprintf("%s:%d", r.part.File, b.Line), true
+		}
+	}
 	return "", "", false
+}
+
+func (b *Base) sees(f *netfilter.Frame) bool {
+	if b.Hook != hookName(f.Hook) {
+		return false
+	}
+	switch b.Family {
+	case "inet":
+		return true
+	case "ip":
+		return !f.Packet.IPv6()
+	case "ip6":
+		return f.Packet.IPv6()
+	}
+	return false
+}
+
+func hookName(h netfilter.Hook) string {
+	return [...]string{"prerouting", "input", "forward", "output", "postrouting"}[h]
 }
