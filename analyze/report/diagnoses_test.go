@@ -78,54 +78,56 @@ var (
 
 func client() Hop {
 	return Hop{At: pod("demo/a"), OIf: "eth0", In: asked, Out: asked, Steps: steps(
-		"route main | default via 10.244.0.1 dev eth0 | via 10.244.0.1 dev eth0 | nodes/node1/netns/demo_a/netns.json:61",
-		"neigh eth0 | 10.244.0.1 lladdr 3a:1f:00:00:00:01 REACHABLE | 3a:1f:00:00:00:01 | nodes/node1/netns/demo_a/netns.json:88")}
+		"route | default via 10.244.0.1 dev eth0 | unicast dev eth0 via 10.244.0.1 | nodes/node1/netns/demo_a/netns.json:61",
+		"neigh | 10.244.0.1 dev eth0 lladdr 3a:1f:00:00:00:01 REACHABLE | to 3a:1f:00:00:00:01 | nodes/node1/netns/demo_a/netns.json:88")}
 }
 
 func translating() Hop {
 	return Hop{At: node("node1"), IIf: "veth0a1b2c3d", OIf: "eth0", In: asked, Out: vxlan("172.18.0.2", "172.18.0.3", toB), Steps: steps(
-		"bridge cni0 | | up | "+n1+"netns.json:40",
+		"bridge cni0 | | in by port veth0a1b2c3d | "+n1+"netns.json:40",
 		"nat/PREROUTING | -A PREROUTING -j KUBE-SERVICES | jump KUBE-SERVICES | "+n1+"iptables-save.txt:12",
 		"nat/KUBE-SERVICES | -A KUBE-SERVICES -d 10.96.10.1/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-WEB | jump KUBE-SVC-WEB | "+n1+"iptables-save.txt:31",
 		"nat/KUBE-SVC-WEB | -A KUBE-SVC-WEB -j KUBE-SEP-B | jump KUBE-SEP-B | "+n1+"iptables-save.txt:44",
-		"nat/KUBE-SEP-B | -A KUBE-SEP-B -p tcp -j DNAT --to-destination 10.244.1.7:8080 | dnat 10.244.1.7:8080 | "+n1+"iptables-save.txt:52",
-		"route main | 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink | via 10.244.1.0 dev flannel.1 | "+n1+"netns.json:120",
+		"nat/KUBE-SEP-B | -A KUBE-SEP-B -p tcp -j DNAT --to-destination 10.244.1.7:8080 | dnat to 10.244.1.7:8080 | "+n1+"iptables-save.txt:52",
+		"nat/PREROUTING | | dnat 10.96.10.1:80 -> 10.244.1.7:8080 | ",
+		"route | 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink | unicast dev flannel.1 via 10.244.1.0 | "+n1+"netns.json:120",
 		"filter/FORWARD | -A FORWARD -j FLANNEL-FWD | jump FLANNEL-FWD | "+n1+"iptables-save.txt:80",
 		"filter/FLANNEL-FWD | -A FLANNEL-FWD -s 10.244.0.0/16 -j ACCEPT | accept | "+n1+"iptables-save.txt:84",
-		"neigh flannel.1 | 10.244.1.0 lladdr 5e:02:00:00:00:02 PERMANENT | 5e:02:00:00:00:02 | "+n1+"netns.json:150",
-		"vxlan flannel.1 | 5e:02:00:00:00:02 dst 172.18.0.3 self permanent | encap vni 1 to 172.18.0.3 | "+n1+"netns.json:170",
-		"route main | 172.18.0.0/16 dev eth0 | dev eth0 | "+n1+"netns.json:121")}
+		"neigh | 10.244.1.0 dev flannel.1 lladdr 5e:02:00:00:00:02 PERMANENT | to 5e:02:00:00:00:02 | "+n1+"netns.json:150",
+		"vxlan flannel.1 | 5e:02:00:00:00:02 dev flannel.1 dst 172.18.0.3 | encapsulate to 172.18.0.3 vni 1 | "+n1+"netns.json:170",
+		"route | 172.18.0.0/16 dev eth0 | outer: unicast dev eth0 | "+n1+"netns.json:121",
+		"device | | out eth0 | "+n1+"netns.json:12")}
 }
 
 func receiving() Hop {
 	return Hop{At: node("node2"), IIf: "eth0", OIf: "veth77aa88bb", In: vxlan("172.18.0.2", "172.18.0.3", toB), Out: toB, Steps: steps(
-		"route local | local 172.18.0.3 dev eth0 | local | "+n2+"netns.json:90",
-		"vxlan flannel.1 | | decap vni 1 | "+n2+"netns.json:30",
-		"route main | 10.244.1.0/24 dev cni0 | dev cni0 | "+n2+"netns.json:99",
+		"route | local 172.18.0.3 dev eth0 table local | local dev eth0 | "+n2+"netns.json:90",
+		"vxlan flannel.1 | | decapsulate vni 1 from 172.18.0.2 | "+n2+"netns.json:30",
+		"route | 10.244.1.0/24 dev cni0 | unicast dev cni0 | "+n2+"netns.json:99",
 		"filter/FORWARD | -A FORWARD -j FLANNEL-FWD | jump FLANNEL-FWD | "+n2+"iptables-save.txt:80",
 		"filter/FLANNEL-FWD | -A FLANNEL-FWD -s 10.244.0.0/16 -j ACCEPT | accept | "+n2+"iptables-save.txt:84",
-		"bridge cni0 | | port veth77aa88bb | "+n2+"netns.json:130")}
+		"bridge cni0 | | out by port veth77aa88bb | "+n2+"netns.json:130")}
 }
 
 func server() Hop {
 	return Hop{At: pod("demo/b"), IIf: "eth0", In: toB, Steps: steps(
-		"route local | local 10.244.1.7 dev eth0 | local | nodes/node2/netns/demo_b/netns.json:55",
+		"route | local 10.244.1.7 dev eth0 table local | local dev eth0 | nodes/node2/netns/demo_b/netns.json:55",
 		"socket | tcp *:8080 | delivered to *:8080 | nodes/node2/netns/demo_b/netns.json:70")}
 }
 
 func wayBack() Direction {
 	translated := reply("tcp 10.96.10.1:80 > 10.244.0.5:40000")
 	return Direction{Kind: model.KindReply, Disposition: model.Delivered, At: pod("demo/a"), Hops: []Hop{
-		{At: pod("demo/b"), OIf: "eth0", In: answered, Out: answered, Steps: steps("route main | default via 10.244.1.1 dev eth0 | via 10.244.1.1 dev eth0 | nodes/node2/netns/demo_b/netns.json:57")},
+		{At: pod("demo/b"), OIf: "eth0", In: answered, Out: answered, Steps: steps("route | default via 10.244.1.1 dev eth0 | unicast dev eth0 via 10.244.1.1 | nodes/node2/netns/demo_b/netns.json:57")},
 		{At: node("node2"), IIf: "veth77aa88bb", OIf: "eth0", In: answered, Out: vxlan("172.18.0.3", "172.18.0.2", answered), Steps: steps(
-			"bridge cni0 | | up | "+n2+"netns.json:40",
-			"route main | 10.244.0.0/24 via 10.244.0.0 dev flannel.1 onlink | via 10.244.0.0 dev flannel.1 | "+n2+"netns.json:98",
-			"vxlan flannel.1 | 5e:01:00:00:00:01 dst 172.18.0.2 self permanent | encap vni 1 to 172.18.0.2 | "+n2+"netns.json:171")},
+			"bridge cni0 | | in by port veth77aa88bb | "+n2+"netns.json:40",
+			"route | 10.244.0.0/24 via 10.244.0.0 dev flannel.1 onlink | unicast dev flannel.1 via 10.244.0.0 | "+n2+"netns.json:98",
+			"vxlan flannel.1 | 5e:01:00:00:00:01 dev flannel.1 dst 172.18.0.2 | encapsulate to 172.18.0.2 vni 1 | "+n2+"netns.json:171")},
 		{At: node("node1"), IIf: "eth0", OIf: "veth0a1b2c3d", In: vxlan("172.18.0.3", "172.18.0.2", answered), Out: translated, Steps: steps(
-			"vxlan flannel.1 | | decap vni 1 | "+n1+"netns.json:30",
-			"nat/PREROUTING | | un-dnat 10.96.10.1:80 | ",
-			"route main | 10.244.0.0/24 dev cni0 | dev cni0 | "+n1+"netns.json:118",
-			"bridge cni0 | | port veth0a1b2c3d | "+n1+"netns.json:131")},
+			"vxlan flannel.1 | | decapsulate vni 1 from 172.18.0.3 | "+n1+"netns.json:30",
+			"nat/PREROUTING | | snat 10.244.1.7:8080 -> 10.96.10.1:80 | ",
+			"route | 10.244.0.0/24 dev cni0 | unicast dev cni0 | "+n1+"netns.json:118",
+			"bridge cni0 | | out by port veth0a1b2c3d | "+n1+"netns.json:131")},
 		{At: pod("demo/a"), IIf: "eth0", In: translated},
 	}}
 }
@@ -174,22 +176,23 @@ func mixed() *Diagnosis {
 	local.OIf, local.Out = "vethdd00", toD
 	local.Steps = append(local.Steps[:3:3], steps(
 		"nat/KUBE-SVC-WEB | -A KUBE-SVC-WEB -m statistic --mode random --probability 0.5 -j KUBE-SEP-D | jump KUBE-SEP-D | "+n1+"iptables-save.txt:45",
-		"nat/KUBE-SEP-D | -A KUBE-SEP-D -p tcp -j DNAT --to-destination 10.244.0.9:8080 | dnat 10.244.0.9:8080 | "+n1+"iptables-save.txt:55",
-		"route main | 10.244.0.0/24 dev cni0 | dev cni0 | "+n1+"netns.json:118")...)
+		"nat/KUBE-SEP-D | -A KUBE-SEP-D -p tcp -j DNAT --to-destination 10.244.0.9:8080 | dnat to 10.244.0.9:8080 | "+n1+"iptables-save.txt:55",
+		"route | 10.244.0.0/24 dev cni0 | unicast dev cni0 | "+n1+"netns.json:118")...)
 	back := reply("tcp 10.244.0.9:8080 > 10.244.0.5:40000")
 	un := reply("tcp 10.96.10.1:80 > 10.244.0.5:40000")
 	d.Branches = append(d.Branches, Branch{Share: 1.0 / 3, Outcome: model.OutcomeReached,
 		Request: Direction{Disposition: model.Delivered, At: pod("demo/d"), Hops: []Hop{client(), local, {At: pod("demo/d"), IIf: "eth0", In: toD}}},
 		Reply: Direction{Kind: model.KindReply, Disposition: model.Delivered, At: pod("demo/a"), Hops: []Hop{
 			{At: pod("demo/d"), OIf: "eth0", In: back, Out: back},
-			{At: node("node1"), IIf: "vethdd00", OIf: "veth0a1b2c3d", In: back, Out: un, Steps: steps("bridge cni0 | | up | ")},
+			{At: node("node1"), IIf: "vethdd00", OIf: "veth0a1b2c3d", In: back, Out: un, Steps: steps("bridge cni0 | | in by port vethdd00 | ", "route | 10.244.0.0/24 dev cni0 | unicast dev cni0 | ", "bridge cni0 | | out by port veth0a1b2c3d | ")},
 			{At: pod("demo/a"), IIf: "eth0", In: un}}}})
 	dead := translating()
 	dead.Out = vxlan("172.18.0.2", "172.18.0.3", toC)
-	dead.Steps[4] = step("nat/KUBE-SEP-C | -A KUBE-SEP-C -p tcp -j DNAT --to-destination 10.244.1.8:8080 | dnat 10.244.1.8:8080 | " + n1 + "iptables-save.txt:58")
+	dead.Steps[5].Action = "dnat 10.96.10.1:80 -> 10.244.1.8:8080"
+	dead.Steps[4] = step("nat/KUBE-SEP-C | -A KUBE-SEP-C -p tcp -j DNAT --to-destination 10.244.1.8:8080 | dnat to 10.244.1.8:8080 | " + n1 + "iptables-save.txt:58")
 	lost := receiving()
 	lost.In, lost.Out, lost.OIf = vxlan("172.18.0.2", "172.18.0.3", toC), model.Packet{}, ""
-	lost.Steps[5] = step("neigh cni0 | 10.244.1.8 FAILED | failed | " + n2 + "netns.json:140")
+	lost.Steps[5] = step("neigh | 10.244.1.8 dev cni0 FAILED | failed | " + n2 + "netns.json:140")
 	d.Branches = append(d.Branches, Branch{Share: 1.0 / 3, Outcome: model.OutcomeUnreachable, Request: Direction{
 		Disposition: model.NeighborUnreachable, At: node("node2"), Reason: "nobody on cni0 answers for 10.244.1.8", Evidence: n2 + "netns.json:140",
 		Hops: []Hop{client(), dead, lost}}})
@@ -204,12 +207,12 @@ func routeless() *Diagnosis {
 	d.Outcome = model.OutcomeUnreachable
 	at := translating()
 	at.OIf, at.Out = "", model.Packet{}
-	at.Steps = append(at.Steps[:5:5], step("route | | unreachable: no route to 10.244.1.7 | "+n1+"netns.json:110"))
+	at.Steps = append(at.Steps[:6:6], step("route | | none | "+n1+"netns.json:110"))
 	notice := model.Packet{Protocol: model.ICMP, Kind: model.KindError, ICMPType: 3, Src: ap("10.244.0.1:0"), Dst: ap("10.244.0.5:0"), About: &asked}
 	d.Branches = []Branch{{Share: 1, Outcome: model.OutcomeUnreachable,
 		Request: Direction{Disposition: model.NoRoute, At: node("node1"), Reason: "no route to 10.244.1.7", Evidence: n1 + "netns.json:110", Hops: []Hop{client(), at}},
 		Reply: Direction{Kind: model.KindError, Disposition: model.Delivered, At: pod("demo/a"), Hops: []Hop{
-			{At: node("node1"), OIf: "veth0a1b2c3d", In: notice, Out: notice, Steps: steps("route main | 10.244.0.0/24 dev cni0 | dev cni0 | ", "bridge cni0 | | port veth0a1b2c3d | ")},
+			{At: node("node1"), OIf: "veth0a1b2c3d", In: notice, Out: notice, Steps: steps("route | 10.244.0.0/24 dev cni0 | unicast dev cni0 | ", "bridge cni0 | | out by port veth0a1b2c3d | ")},
 			{At: pod("demo/a"), IIf: "eth0", In: notice}}}}}
 	d.Suspicions = []model.Suspicion{{Level: model.SuspicionLevelFatal, Code: "route/missing", On: node("node1"),
 		Message:  "flannel's route 10.244.1.0/24 via 10.244.1.0 dev flannel.1 is missing",
@@ -225,7 +228,7 @@ func unknown() *Diagnosis {
 	d.Outcome = model.OutcomeUnknown
 	at := translating()
 	at.OIf, at.Out = "", model.Packet{}
-	at.Steps = append(at.Steps[:5:5], step("mangle/FORWARD | -A FORWARD -m bpf --object-pinned /sys/fs/bpf/guard -j NFQUEUE | queue | "+n1+"iptables-save.txt:7"))
+	at.Steps = append(at.Steps[:6:6], step("mangle/FORWARD | -A FORWARD -m bpf --object-pinned /sys/fs/bpf/guard -j NFQUEUE | queue to a program | "+n1+"iptables-save.txt:7"))
 	doubt := model.Doubt{What: "the program behind NFQUEUE 0 decides about the packet", Evidence: n1 + "iptables-save.txt:7"}
 	d.Branches = []Branch{{Share: 1, Outcome: model.OutcomeUnknown, Doubts: []model.Doubt{doubt}, Request: Direction{
 		Disposition: model.Unknown, At: node("node1"), Reason: doubt.What, Evidence: doubt.Evidence, Hops: []Hop{client(), at}}}}
@@ -247,9 +250,9 @@ func refused() *Diagnosis {
 	d.Outcome = model.OutcomeTimeout
 	src, via, in, dst := client(), translating(), receiving(), server()
 	src.At, src.In, src.Out = pod(longPod), toB, toB
-	via.In, via.Steps = toB, append(via.Steps[:1:1], via.Steps[5:]...)
+	via.In, via.Steps = toB, append(via.Steps[:1:1], via.Steps[6:]...)
 	in.At, dst.At = node(far), pod(longServer)
-	dst.Steps = steps("route local | local 10.244.1.7 dev eth0 | local | nodes/x/netns.json:1", "socket | | no listener on 10.244.1.7:8080 | nodes/x/netns.json:70")
+	dst.Steps = steps("route | local 10.244.1.7 dev eth0 table local | local dev eth0 | nodes/x/netns.json:1", "socket | | no listener on 10.244.1.7:8080 | nodes/x/netns.json:70")
 	rst := answered
 	rst.Kind = model.KindReset
 	d.Branches = []Branch{{Share: 1, Outcome: model.OutcomeTimeout,

@@ -124,7 +124,8 @@ func (p *dotter) title() string {
 	case model.OutcomeMixed, model.OutcomeUnknown:
 		ink = inkDoubt
 	}
-	return titled(lines(p.g.d.question(), 90, 4, left), "16", inkText) + titled(lines(p.g.d.answer(), 100, 4, left), "14", ink)
+	return `<table border="0" cellspacing="0" cellpadding="3">` +
+		titled(lines(p.g.d.question(), 90, 4, left), "16", inkText) + titled(lines(p.g.d.answer(), 100, 4, left), "14", ink) + `</table>`
 }
 
 // left ends a line that is set flush left.
@@ -132,9 +133,9 @@ const left = `<br align="left"/>`
 
 func titled(text, size, ink string) string {
 	if text == "" {
-		return ""
+		text = " "
 	}
-	return `<font point-size="` + size + `" color="` + ink + `"><b>` + text + `</b>` + left + `</font>`
+	return `<tr><td align="left" balign="left"><font point-size="` + size + `" color="` + ink + `"><b>` + text + `</b></font></td></tr>`
 }
 
 // hosts are the nodes of the cluster that the drawing touches, in order.
@@ -214,7 +215,7 @@ func (p *dotter) inside(pl *place) {
 			p.end(e)
 		}
 	}
-	p.suspicions(pl, id)
+	p.note(pl, id)
 	for _, e := range p.g.ends {
 		if e.place == pl && e.kind == endOutside {
 			p.end(e)
@@ -243,7 +244,7 @@ func (p *dotter) core(pl *place, id string) {
 		text = append(text, lines(did, 25, 3, "<br/>"))
 	}
 	if len(text) == 0 {
-		text = append(text, "forwards")
+		text = append(text, p.g.role(pl))
 	}
 	style := "rounded,filled"
 	if pl.meant {
@@ -268,31 +269,46 @@ func (p *dotter) end(e *end) {
 	p.vertex(e.id, attr{"label", label(text)}, attr{"shape", shape}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", ink}, attr{"penwidth", "2"}, attr{"margin", "0.02,0.02"})
 }
 
-// suspicions prints notes and pins them to the core of their place.
-func (p *dotter) suspicions(pl *place, core string) {
+// note prints the suspicions about a place and pins them to its core.
+func (p *dotter) note(pl *place, core string) {
+	if len(pl.notes) == 0 {
+		return
+	}
+	ink, fill := inkDoubt, fillDoubt
+	var rows []string
 	for i, s := range pl.notes {
 		if i == maxNotes {
-			p.note(core, inkDoubt, fillDoubt, fmt.Sprintf("and %d more suspicions here", len(pl.notes)-maxNotes))
-			return
+			rows = append(rows, noteRow(fmt.Sprintf("and %d more here", len(pl.notes)-maxNotes)))
+			break
 		}
-		ink, fill := inkDoubt, fillDoubt
 		if s.Level >= model.SuspicionLevelCritical {
 			ink, fill = inkBroken, "#fff1f2"
 		}
-		text := `<font color="` + ink + `">` + bolded(s.Level.String()+" "+s.Code) + `</font>` + left + lines(s.Message, 38, 5, left) + left
-		if s.Remedy != "" {
-			text += bolded("fix: ") + lines(s.Remedy, 38, 4, left) + left
-		}
-		p.note(core, ink, fill, text)
+		rows = append(rows, noteRow(noteText(s)))
 	}
-}
-
-func (p *dotter) note(core, ink, fill, text string) {
 	p.notes++
 	id := fmt.Sprintf("note%d", p.notes)
-	p.vertex(id, attr{"label", label(text)}, attr{"shape", "note"}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", ink}, attr{"fontsize", "10"})
+	text := `<table border="0" cellspacing="0" cellpadding="3">` + strings.Join(rows, "<hr/>") + `</table>`
+	p.vertex(id, attr{"label", text}, attr{"shape", "note"}, attr{"style", "filled"}, attr{"fillcolor", fill}, attr{"color", ink},
+		attr{"fontsize", "10"}, attr{"margin", "0.04,0.02"})
 	p.line("{ rank=same; %s; %s }", quote(core), quote(id))
 	p.line("%s -> %s [%s]", quote(core), quote(id), attrs(attr{"arrowhead", "none"}, attr{"style", "dotted"}, attr{"color", ink}, attr{"constraint", "false"}))
+}
+
+func noteRow(text string) string {
+	return `<tr><td align="left" balign="left">` + text + `</td></tr>`
+}
+
+func noteText(s model.Suspicion) string {
+	ink := inkDoubt
+	if s.Level >= model.SuspicionLevelCritical {
+		ink = inkBroken
+	}
+	text := `<font color="` + ink + `">` + bolded(s.Level.String()+" "+s.Code) + `</font>` + left + lines(s.Message, 38, 5, left)
+	if s.Remedy != "" {
+		text += left + bolded("fix: ") + lines(s.Remedy, 38, 4, left)
+	}
+	return text
 }
 
 // edge prints one edge. One that leads back to what was met before is printed
@@ -310,6 +326,8 @@ func (p *dotter) edge(e *edge) {
 		color, style = inkReply, "dashed"
 	case edgeBroken:
 		color, width = inkBroken, "2.4"
+	case edgeDoubt:
+		color, width = inkDoubt, "2.4"
 	case edgeMeant:
 		color, style, width = inkMeant, "dotted", "1.6"
 	}
@@ -329,7 +347,7 @@ func (e *edge) text() string {
 		text = append(text, `<font color="#9a3412">`+strings.Join(few(e.outer, 4), "<br/>")+`</font>`)
 	}
 	share := percent(e.share)
-	if share != "100%" && (e.kind == edgeRequest && e.crossing || e.kind == edgeBroken) {
+	if share != "100%" && (e.kind == edgeRequest && e.crossing || e.kind == edgeBroken || e.kind == edgeDoubt) {
 		text = append(text, bolded(share))
 	}
 	if len(text) == 0 {

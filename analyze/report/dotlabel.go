@@ -38,7 +38,7 @@ func label(lines ...string) string {
 // lines wraps s at width, in at most limit lines joined by sep. A word that
 // is too long is elided in its middle.
 func lines(s string, width, limit int, sep string) string {
-	words := strings.Fields(s)
+	words := strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' })
 	for i, word := range words {
 		words[i] = elide(word, width)
 	}

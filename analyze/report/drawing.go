@@ -38,6 +38,7 @@ const (
 	edgeRequest edgeKind = iota
 	edgeReply
 	edgeBroken
+	edgeDoubt
 	edgeMeant
 )
 
@@ -59,7 +60,6 @@ type end struct {
 	kind  endKind
 	title string
 	why   string
-	share float64
 }
 
 type endKind uint8
@@ -82,7 +82,7 @@ func draw(d *Diagnosis) *drawing {
 		case len(b.Reply.Hops) > 0:
 			g.journey(b.Reply, edgeReply, b.Share)
 		case b.Request.Disposition == model.Delivered && b.Outcome != model.OutcomeReached && b.Outcome != model.OutcomeStalled:
-			g.stop(b.Request.At, b.Request.At.String(), &end{title: "no answer", why: b.Reply.Reason, share: b.Share})
+			g.stop(b.Request.At, b.Request.At.String(), &end{title: "no answer", why: b.Reply.Reason}, b.Share)
 		}
 	}
 	g.intended()
@@ -159,14 +159,14 @@ func (g *drawing) journey(d Direction, kind edgeKind, share float64) {
 		way := g.crossed(h)
 		if prev != "" {
 			leg.from, leg.to, leg.crossing = prev, way[0], true
-			leg.what, leg.outer = d.travels(i)
+			leg.what, leg.outer = g.travels(d, i)
 			g.edge(leg)
 		}
 		g.inside(h, way, leg)
 		p := g.place(h.At)
 		p.first = p.first || kind == edgeRequest && i == 0
 		if kind == edgeRequest {
-			p.did = union(p.did, h.deeds(i == 0))
+			p.did = union(p.did, g.deeds(h, i == 0))
 		}
 		prev, tunnel = way[len(way)-1], h.Out.Encap != nil
 	}
@@ -232,18 +232,19 @@ func (g *drawing) known(hop model.Hop) *place {
 	return p
 }
 
-// deeds says what h did with the packet, for the box of its place: how it
+// deeds says what hop h did with the packet, for the box of its place: how it
 // translated and routed it. Where the packet is born the device says enough.
-func (h Hop) deeds(born bool) (deeds []string) {
-	for _, s := range h.Steps {
+func (g *drawing) deeds(h Hop, born bool) (deeds []string) {
+	steps, _, _ := h.decisive()
+	for _, s := range steps {
 		switch {
-		case bad(s) || !important(s):
+		case bad(s):
 		case isTunnel(s) && h.Out.Encap != nil:
 			return deeds // what follows is about the outer packet
 		case strings.HasPrefix(s.Where, "nat/"):
-			deeds = append(deeds, s.Action)
+			deeds = append(deeds, g.d.named(s.Action))
 		case strings.HasPrefix(s.Where, "route") && !born && !strings.HasPrefix(s.Rule, "local "):
-			deeds = append(deeds, "route "+cmp.Or(s.Rule, s.Action))
+			deeds = append(deeds, "route "+stepText(s))
 		}
 	}
 	return deeds
@@ -264,7 +265,7 @@ func sent(p model.Packet) model.Packet {
 
 // travels says what goes from hop i-1 to hop i: where to at first and then
 // where that has changed, where from if that has changed.
-func (d Direction) travels(i int) (what, outer []string) {
+func (g *drawing) travels(d Direction, i int) (what, outer []string) {
 	out := d.Hops[i-1].Out
 	if out.Protocol == "" {
 		out = d.Hops[i].In
@@ -278,6 +279,9 @@ func (d Direction) travels(i int) (what, outer []string) {
 	}
 	if p.Dst != before.Dst || i == 1 {
 		what = append(what, "to "+endText(p.Protocol, p.Dst))
+		if name := g.d.name(p.Dst.Addr()); name != "" && d.Kind == model.KindOpen {
+			what = append(what, "("+name+")")
+		}
 	}
 	if out.Encap != nil {
 		outer = append(outer, "in "+tunnelName(out), out.Src.Addr().String()+" → "+out.Dst.Addr().String())
@@ -288,7 +292,7 @@ func (d Direction) travels(i int) (what, outer []string) {
 // finish marks where the journey ended.
 func (g *drawing) finish(d Direction, kind edgeKind, share float64, at string) {
 	p := g.place(d.At)
-	e := &end{title: strings.ReplaceAll(d.Disposition.String(), "-", " "), why: d.Reason, share: share}
+	e := &end{title: strings.ReplaceAll(d.Disposition.String(), "-", " "), why: d.Reason}
 	switch d.Disposition {
 	case model.Delivered:
 		if kind == edgeRequest {
@@ -303,26 +307,24 @@ func (g *drawing) finish(d Direction, kind edgeKind, share float64, at string) {
 	if kind == edgeReply {
 		e.title = kindName(d.Kind) + " " + e.title
 	}
-	g.stop(d.At, cmp.Or(at, d.At.String()), e)
+	g.stop(d.At, cmp.Or(at, d.At.String()), e, share)
 }
 
 // stop adds e behind vertex at, joined with an equal one.
-func (g *drawing) stop(hop model.Hop, at string, e *end) {
+func (g *drawing) stop(hop model.Hop, at string, e *end, share float64) {
 	e.place = g.place(hop)
 	if slices.ContainsFunc(g.d.Suspicions, func(s model.Suspicion) bool { return s.On == hop && s.Message == e.why }) {
 		e.why = "" // the note says it
 	}
-	for _, have := range g.ends {
-		if have.place == e.place && have.title == e.title && have.why == e.why {
-			have.share += e.share
-			g.edge(edge{from: at, to: have.id, kind: edgeBroken, share: e.share})
-			return
-		}
+	kind := [...]edgeKind{endBroken: edgeBroken, endUnknown: edgeDoubt, endOutside: edgeRequest}[e.kind]
+	same := slices.IndexFunc(g.ends, func(o *end) bool { return o.place == e.place && o.title == e.title && o.why == e.why })
+	if same < 0 {
+		same = len(g.ends)
+		e.id = fmt.Sprintf("end%d", len(g.ends)+1)
+		g.ends = append(g.ends, e)
+		g.meet(e.id)
 	}
-	e.id = fmt.Sprintf("end%d", len(g.ends)+1)
-	g.ends = append(g.ends, e)
-	g.meet(e.id)
-	g.edge(edge{from: at, to: e.id, kind: edgeBroken, share: e.share})
+	g.edge(edge{from: at, to: g.ends[same].id, kind: kind, share: share})
 }
 
 // intended adds the links that the plugin meant and the network does not have.
@@ -345,4 +347,15 @@ func (g *drawing) intended() {
 		to.meant = to.meant || len(g.places) > met
 		g.edge(edge{from: v, to: to.hop.String(), kind: edgeMeant, what: []string{"meant"}, crossing: true})
 	}
+}
+
+// role says in a word what a place does that translates and routes nothing.
+func (g *drawing) role(p *place) string {
+	switch {
+	case slices.ContainsFunc(g.ends, func(e *end) bool { return e.place == p }):
+		return "arrives"
+	case slices.ContainsFunc(g.edges, func(e *edge) bool { return e.from == p.hop.String() || e.to == p.hop.String() }):
+		return "forwards"
+	}
+	return "not reached"
 }

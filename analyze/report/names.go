@@ -21,6 +21,32 @@ func (d *Diagnosis) name(a netip.Addr) string {
 	return d.Names(a)
 }
 
+// named adds to each address in s who owns it.
+func (d *Diagnosis) named(s string) string {
+	words := strings.Fields(s)
+	for i, word := range words {
+		a, err := netip.ParseAddr(word)
+		if ap, portErr := netip.ParseAddrPort(word); portErr == nil {
+			a, err = ap.Addr(), nil
+		}
+		if err == nil {
+			words[i] = word + d.inBrackets(a)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// inBrackets is " (pod demo/b)", not to be broken between lines, or "".
+func (d *Diagnosis) inBrackets(a netip.Addr) string {
+	if name := d.name(a); name != "" {
+		return " (" + strings.ReplaceAll(name, " ", nbsp) + ")"
+	}
+	return ""
+}
+
+// nbsp is a space at which [wrap] does not break; it prints a plain one.
+const nbsp = "\u00a0"
+
 // host returns the node that h runs on, or is; "" if that is not known.
 func (d *Diagnosis) host(h model.Hop) string {
 	switch {
@@ -81,14 +107,4 @@ func destinationText(e model.Endpoint) string {
 		s += " (" + e.IP.String() + ")"
 	}
 	return s
-}
-
-// elide shortens s in its middle to at most n runes, where names differ least.
-func elide(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n || n < 3 {
-		return s
-	}
-	head := (n - 1) / 2
-	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
 }

@@ -171,22 +171,3 @@ func (t *texter) footer() {
 	t.b.WriteString("\n")
 	t.line("", "", dim, plugin)
 }
-
-// wrap breaks s into lines of at most width runes, between words only.
-func wrap(s string, width int) []string {
-	var lines []string
-	line, n := "", 0
-	for _, word := range strings.Fields(s) {
-		size := len([]rune(word))
-		switch {
-		case line == "":
-			line, n = word, size
-		case n+1+size <= width:
-			line, n = line+" "+word, n+1+size
-		default:
-			lines = append(lines, line)
-			line, n = word, size
-		}
-	}
-	return append(lines, line)
-}

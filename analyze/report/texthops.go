@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -79,23 +78,12 @@ func (h Hop) through() string {
 // steps writes the steps that changed or decided something, and counts the
 // rest.
 func (t *texter) steps(h Hop) {
-	var passed []string
-	count, wide := 0, 0
-	for _, s := range h.Steps {
-		if important(s) {
-			wide = max(wide, len(s.Where))
-		}
+	decisive, passed, count := h.decisive()
+	wide := 0
+	for _, s := range decisive {
+		wide = max(wide, len([]rune(s.Where)))
 	}
-	for _, s := range h.Steps {
-		if s.Where == "end" {
-			continue
-		}
-		if !important(s) {
-			if count++; !slices.Contains(passed, s.Where) {
-				passed = append(passed, s.Where)
-			}
-			continue
-		}
+	for _, s := range decisive {
 		t.step(s, min(wide, 24))
 	}
 	if count > 0 {
@@ -110,7 +98,7 @@ func (t *texter) step(s model.Step, wide int) {
 	}
 	where := elide(s.Where, 24)
 	where += strings.Repeat(" ", max(0, wide-len([]rune(where)))) + "  "
-	t.line("       ", where, i, s.Action)
+	t.line("       ", where, i, t.d.named(stepText(s)))
 	if bad(s) && s.Rule != "" {
 		t.b.WriteString("       " + strings.Repeat(" ", len([]rune(where))) + t.paint(dim, s.Rule) + "\n")
 	}
@@ -143,11 +131,7 @@ func (t *texter) packet(p model.Packet) string {
 }
 
 func (t *texter) end(proto model.Protocol, a netip.AddrPort) string {
-	s := endText(proto, a)
-	if name := t.d.name(a.Addr()); name != "" {
-		s += " (" + name + ")"
-	}
-	return s
+	return endText(proto, a) + t.d.inBrackets(a.Addr())
 }
 
 // tunnelName is "VXLAN 1", or the protocol of another tunnel.
