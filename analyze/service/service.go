@@ -7,71 +7,58 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
-	"github.com/pathsnap/pathsnap/snapshot"
 )
 
 // A Backend is one place where a Service may send a packet.
 type Backend struct {
 	Addr       netip.AddrPort
-	Node       string // that it runs on, "" if nobody says
-	Pod        string // "namespace/name", "" if it is no pod
-	Masquerade bool   // the packet arrives with an address of the node that translates it
-	Share      float64
+	Node       string  // that it runs on, "" if nobody says
+	Pod        string  // "namespace/name", "" if it is no pod
+	Masquerade bool    // the packet arrives with an address of the node that translates it
+	Share      float64 // of all such packets, how many go there
 }
 
-// A Decision is what a Service means to happen to a packet.
+// The kinds of address by which a packet comes to a Service.
+const (
+	KindClusterIP    = "clusterIP"
+	KindNodePort     = "nodePort"
+	KindExternalIP   = "externalIP"
+	KindLoadBalancer = "loadBalancer"
+)
+
+// A Decision is what a Service means to happen to a packet. Headless Services
+// and those of type ExternalName make none: no packet carries their address.
 type Decision struct {
 	Service     string // "demo/web"
-	Port        string // name of the port, or its number
-	Kind        string // clusterIP nodePort externalIP loadBalancer headless
-	Backends    []Backend
-	NoPort      bool // the Service does not have the port
-	NoEndpoints bool // it has no endpoint to send to: the packet is rejected
-	Dropped     bool // it has endpoints, and a traffic policy or a source range keeps the packet from them
-	Why         string
+	Port        string // name of the port, or its number if it has no name
+	Kind        string
+	Backends    []Backend // sorted by address
+	NoPort      bool      // the Service does not have the port
+	NoEndpoints bool      // it has no endpoint on any node: the packet is rejected
+	Dropped     bool      // it has endpoints, and a traffic policy or source range keeps this packet from them
+	Why         string    // for people: what led to NoPort, NoEndpoints or Dropped, or to this choice of backends
+
+	port    *port // nil if NoPort
+	refused bool  // Dropped for its source
 }
 
 // A Processor is one implementation of Services, such as kube-proxy in one of
 // its modes.
 type Processor interface {
-	// Process returns what should happen to p on node before it is routed.
-	// It reports false if p does not go to a Service there. fromPod says that
-	// p was sent by a pod, on whatever node.
+	// Process returns what should happen to p on node before p is routed
+	// there. It reports false if p does not go to a Service. fromPod says
+	// that a pod sent p, one that does not use its node's network.
 	Process(p model.Packet, node string, fromPod bool) (*Decision, bool)
-	// Validate reports how got, which is what the node made of p, differs
-	// from what was wanted.
+	// Validate reports how got, which is what node made of p, differs from
+	// what was wanted.
 	Validate(p model.Packet, want *Decision, got model.Packet, node string) []model.Suspicion
 }
 
-// Owners says who owns an address. *k8s.IPCache is one.
+// Owners says who owns an address. The IPCache of package k8s is one.
 type Owners interface {
 	GetPodFromIP(ip netip.Addr) (*corev1.Pod, bool)
 	GetNodeNameFromIP(ip netip.Addr) (string, bool)
-	GetNodeIPs(node string) []netip.Addr
+	GetNodeIPs(node string) []netip.Addr // those of the Node object first
 	GetNodePodCIDRs(node string) []netip.Prefix
-	Name(ip netip.Addr) string
+	Name(ip netip.Addr) string // "pod demo/a"
 }
-
-// A KubeProxyServiceProcessor is kube-proxy.
-type KubeProxyServiceProcessor struct{}
-
-// NewKubeProxyServiceProcessor compiles the Services of snap for kube-proxy in
-// the given mode: iptables, nftables or ipvs. What could not be read is in
-// errs.
-func NewKubeProxyServiceProcessor(snap *snapshot.Snapshot, ips Owners, mode string) (p *KubeProxyServiceProcessor, errs []error) {
-	return &KubeProxyServiceProcessor{}, nil
-}
-
-// Process implements [Processor].
-func (k *KubeProxyServiceProcessor) Process(p model.Packet, node string, fromPod bool) (*Decision, bool) {
-	return nil, false
-}
-
-// Validate implements [Processor].
-func (k *KubeProxyServiceProcessor) Validate(p model.Packet, want *Decision, got model.Packet, node string) []model.Suspicion {
-	return nil
-}
-
-// DetectProxyMode returns the mode of kube-proxy and how it was found. The
-// mode is "" if nothing tells; why then says what was looked for.
-func DetectProxyMode(snap *snapshot.Snapshot) (mode, why string) { return "", "" }

@@ -1,0 +1,100 @@
+package service
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// A choice is the endpoints of a port that a node can use, as kube-proxy
+// categorizes them.
+type choice struct {
+	cluster, local []*endpoint
+	any            bool // some node has a usable one
+}
+
+// choose returns the endpoints of p with the addresses of one family that node
+// uses: the ready ones, or else those that serve while they terminate,
+// independently for the two policies.
+func (k *KubeProxyServiceProcessor) choose(p *port, ipv4 bool, node string) choice {
+	var all []*endpoint
+	for _, e := range p.endpoints {
+		if e.addr.Addr().Is4() == ipv4 {
+			all = append(all, e)
+		}
+	}
+	var c choice
+	if !p.internalLocal || p.external {
+		c.cluster = k.near(keep(all, (*endpoint).usable), node)
+		if len(c.cluster) == 0 {
+			c.cluster = keep(all, (*endpoint).fallback)
+		}
+		c.any = len(c.cluster) > 0
+	}
+	if p.internalLocal || p.externalLocal && p.external {
+		local := keep(all, func(e *endpoint) bool { return e.node == node && node != "" })
+		c.local = keep(local, (*endpoint).usable)
+		if len(c.local) == 0 {
+			c.local = keep(local, (*endpoint).fallback)
+		}
+		c.any = c.any || slices.ContainsFunc(all, func(e *endpoint) bool { return e.usable() || e.fallback() })
+	}
+	return c
+}
+
+func keep(list []*endpoint, want func(*endpoint) bool) (out []*endpoint) {
+	for _, e := range list {
+		if want(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// near returns those of the ready endpoints whose hints name the node, or else
+// those whose hints name its zone; or all, if one of them has no such hint or
+// none is near.
+func (k *KubeProxyServiceProcessor) near(ready []*endpoint, node string) []*endpoint {
+	zone := k.zones[node]
+	for _, hint := range []func(*endpoint) ([]string, string){
+		func(e *endpoint) ([]string, string) { return e.nodes, node },
+		func(e *endpoint) ([]string, string) { return e.zones, zone },
+	} {
+		if slices.ContainsFunc(ready, func(e *endpoint) bool { hints, _ := hint(e); return len(hints) == 0 }) {
+			continue
+		}
+		if found := keep(ready, func(e *endpoint) bool { hints, want := hint(e); return slices.Contains(hints, want) }); len(found) > 0 {
+			return found
+		}
+	}
+	return ready
+}
+
+// isLocal reports whether kube-proxy takes a source for that of a pod, and
+// whether it can tell at all.
+func (k *KubeProxyServiceProcessor) isLocal(src netip.Addr, node string, fromPod bool) (local, known bool) {
+	if !src.IsValid() && fromPod {
+		return true, true
+	}
+	var ranges []netip.Prefix
+	switch k.config.DetectLocalMode {
+	case "", DetectClusterCIDR:
+		ranges = k.config.ClusterCIDRs
+	case DetectNodeCIDR:
+		ranges = k.ips.GetNodePodCIDRs(node)
+	case DetectBridgeInterface, DetectNamePrefix:
+		return fromPod && k.livesOn(src, node), true
+	}
+	// kube-proxy uses the first range of each family.
+	for _, r := range ranges {
+		if r.Addr().Is4() == src.Is4() || !src.IsValid() {
+			return r.Contains(src), true
+		}
+	}
+	return false, false
+}
+
+// livesOn reports whether src is the address of a pod of node.
+func (k *KubeProxyServiceProcessor) livesOn(src netip.Addr, node string) bool {
+	pod, ok := k.ips.GetPodFromIP(src)
+	return ok && pod.Spec.NodeName == node
+}
