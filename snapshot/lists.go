@@ -60,13 +60,16 @@ func (s *Snapshot) ConfigMaps() ([]corev1.ConfigMap, error) {
 
 // Custom returns the objects of a custom resource, named "<plural>.<group>".
 func (s *Snapshot) Custom(resource string) ([]unstructured.Unstructured, error) {
-	objects, err := list[map[string]any](s, resource)
+	items, err := list[json.RawMessage](s, resource)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]unstructured.Unstructured, len(objects))
-	for i, o := range objects {
-		out[i].Object = o
+	out := make([]unstructured.Unstructured, len(items))
+	for i, item := range items {
+		// Not json.Unmarshal, which makes floats of all numbers.
+		if err := utiljson.Unmarshal(item, &out[i].Object); err != nil {
+			return nil, fmt.Errorf("%s: item %d: %w", clusterName(resource), i, err)
+		}
 	}
 	return out, nil
 }
