@@ -125,7 +125,15 @@ func (p *dotter) title() string {
 		ink = inkDoubt
 	}
 	return `<table border="0" cellspacing="0" cellpadding="3">` +
-		titled(lines(p.g.d.question(), 90, 4, left), "16", inkText) + titled(lines(p.g.d.answer(), 100, 4, left), "14", ink) + `</table>`
+		titled(lines(p.g.d.question(), 90, 4, left), "16", inkText) + titled(lines(p.g.d.answer(), 100, 4, left), "14", ink) + p.rest() + `</table>`
+}
+
+// rest says that not everything is drawn.
+func (p *dotter) rest() string {
+	if p.g.left == 0 {
+		return ""
+	}
+	return titled(escape(fmt.Sprintf("%d of %d branches are drawn", len(p.g.d.Branches)-p.g.left, len(p.g.d.Branches))), "11", inkSoft)
 }
 
 // left ends a line that is set flush left.
@@ -236,13 +244,7 @@ func (p *dotter) core(pl *place, id string) {
 	case pl.meant:
 		text = append(text, "not reached")
 	}
-	for i, did := range pl.did {
-		if i == 5 {
-			text = append(text, fmt.Sprintf("and %d more", len(pl.did)-5))
-			break
-		}
-		text = append(text, lines(did, 25, 3, "<br/>"))
-	}
+	text = append(text, deedLines(pl.did)...)
 	if len(text) == 0 {
 		text = append(text, p.g.role(pl))
 	}
@@ -250,7 +252,25 @@ func (p *dotter) core(pl *place, id string) {
 	if pl.meant {
 		style, border = "rounded,filled,dashed", inkMeant
 	}
-	p.vertex(id, attr{"label", label(text...)}, attr{"style", style}, attr{"fillcolor", fill}, attr{"color", border}, attr{"penwidth", width})
+	p.vertex(id, attr{"label", stacked(text)}, attr{"style", style}, attr{"fillcolor", fill}, attr{"color", border}, attr{"penwidth", width})
+}
+
+// maxDeeds is how many translations and routes the box of a place shows.
+const maxDeeds = 6
+
+// deedLines writes what a place did, as a list if it did several things.
+func deedLines(did []string) (text []string) {
+	for i, deed := range did {
+		switch {
+		case i == maxDeeds:
+			return append(text, fmt.Sprintf("and %d more", len(did)-maxDeeds)+left)
+		case len(did) == 1:
+			text = append(text, lines(deed, 25, 3, "<br/>"))
+		default:
+			text = append(text, "• "+lines(deed, 25, 3, left+"   ")+left)
+		}
+	}
+	return text
 }
 
 // end prints where packets stopped, and why.

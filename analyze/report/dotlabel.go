@@ -35,6 +35,19 @@ func label(lines ...string) string {
 	return ""
 }
 
+// stacked writes one line of text below the other, but for those that end
+// themselves.
+func stacked(text []string) string {
+	var b strings.Builder
+	for i, t := range text {
+		b.WriteString(t)
+		if i < len(text)-1 && !strings.HasSuffix(t, left) {
+			b.WriteString("<br/>")
+		}
+	}
+	return label(b.String())
+}
+
 // lines wraps s at width, in at most limit lines joined by sep. A word that
 // is too long is elided in its middle.
 func lines(s string, width, limit int, sep string) string {

@@ -16,6 +16,7 @@ type drawing struct {
 	places []*place
 	edges  []*edge
 	ends   []*end
+	left   int            // branches that are not drawn
 	rank   map[string]int // order in which vertices were met
 }
 
@@ -73,11 +74,12 @@ const (
 // draw lays out d as places and edges.
 func draw(d *Diagnosis) *drawing {
 	g := &drawing{d: d, rank: map[string]int{}}
-	for i := range d.Branches {
-		g.journey(d.Branches[i].Request, edgeRequest, d.Branches[i].Share)
+	branches := d.drawn()
+	g.left = len(d.Branches) - len(branches)
+	for _, b := range branches {
+		g.journey(b.Request, edgeRequest, b.Share)
 	}
-	for i := range d.Branches {
-		b := &d.Branches[i]
+	for _, b := range branches {
 		switch {
 		case len(b.Reply.Hops) > 0:
 			g.journey(b.Reply, edgeReply, b.Share)
@@ -96,6 +98,31 @@ func draw(d *Diagnosis) *drawing {
 		g.place(model.Hop{Type: model.NetNodeType(d.Source.Type), ID: d.Source.Name}).first = true
 	}
 	return g
+}
+
+// maxDrawn is how many branches a picture shows: more cannot be read.
+const maxDrawn = 8
+
+// drawn returns the branches to draw, in walking order: of each fate the first
+// branch, and then as many more as fit.
+func (d *Diagnosis) drawn() (branches []*Branch) {
+	chosen := map[int]bool{}
+	fates := map[string]bool{}
+	for i := range d.Branches {
+		b := &d.Branches[i]
+		if fate := string(b.Outcome) + ending(b.Request) + ending(b.Reply); !fates[fate] && len(chosen) < maxDrawn && b.Outcome != model.OutcomeReached {
+			fates[fate], chosen[i] = true, true
+		}
+	}
+	for i := range d.Branches {
+		if len(chosen) < maxDrawn {
+			chosen[i] = true
+		}
+		if chosen[i] {
+			branches = append(branches, &d.Branches[i])
+		}
+	}
+	return branches
 }
 
 // place returns the place of hop, new if it was not met before.

@@ -88,7 +88,10 @@ func kindWord(t model.EndpointType) string {
 
 // sourceText is "pod demo/a", or the bare address of nobody known.
 func sourceText(e model.Endpoint) string {
-	if e.Name == "" {
+	switch {
+	case e.Name == "" && !e.IP.IsValid():
+		return "?"
+	case e.Name == "":
 		return e.IP.String()
 	}
 	return kindWord(e.Type) + " " + e.Name
@@ -96,8 +99,13 @@ func sourceText(e model.Endpoint) string {
 
 // destinationText is "svc demo/web:80 (10.96.10.1)", or the bare address.
 func destinationText(e model.Endpoint) string {
-	if e.Name == "" {
-		return strings.TrimSuffix(e.AddrPort().String(), ":0")
+	switch {
+	case e.Name == "" && !e.IP.IsValid():
+		return "?"
+	case e.Name == "" && e.Port == 0:
+		return e.IP.String()
+	case e.Name == "":
+		return e.AddrPort().String()
 	}
 	s := kindWord(e.Type) + " " + e.Name
 	if e.Port != 0 {

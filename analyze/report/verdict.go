@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,12 +11,12 @@ import (
 
 // question is what was asked: "pod demo/a → svc demo/web:80 (10.96.10.1) tcp".
 func (d *Diagnosis) question() string {
-	return fmt.Sprintf("%s → %s %s", sourceText(d.Source), destinationText(d.Destination), d.Protocol)
+	return strings.TrimSpace(fmt.Sprintf("%s → %s %s", sourceText(d.Source), destinationText(d.Destination), d.Protocol))
 }
 
 // answer is the outcome in words: "TIMEOUT: dropped at node n2".
 func (d *Diagnosis) answer() string {
-	s := strings.ToUpper(string(d.Outcome))
+	s := strings.ToUpper(cmp.Or(string(d.Outcome), string(model.OutcomeUnknown)))
 	if why := d.why(); why != "" {
 		s += ": " + why
 	}
