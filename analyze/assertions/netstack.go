@@ -125,7 +125,7 @@ func (a *NetstackAssertion) AssertRoute(q route.Query, w Way) bool {
 // meant finds the route that the plugin writes in the main table.
 func (a *NetstackAssertion) meant(w Way) (string, bool) {
 	for _, e := range a.ns.FIB.Routes(mainTable, w.To) {
-		if e.Dev == w.Dev && (!w.Via.IsValid() || e.Via == w.Via) {
+		if e.Route != nil && e.Route.Dev == w.Dev && (!w.Via.IsValid() || e.Route.Via == w.Via.String()) {
 			return e.Text, true
 		}
 	}

@@ -62,9 +62,17 @@ func (n *NetNode) Report(s Suspicion) {
 	n.Suspicions = append(n.Suspicions, s)
 }
 
+// A Responder is a NetNodeAction that can send back the answer of a visit.
+type Responder interface {
+	// Respond sends v.Answer, which is not nil, on its way. The visits that
+	// it makes have no Input, and v as Parent.
+	Respond(v *Visit) ([]Transmission, error)
+}
+
 // A Visit is what one NetNode did with one packet, on one branch of the walk.
 type Visit struct {
 	Node        *NetNode
+	Parent      *Visit // the visit that the packet came from, or that it answers; nil for the first
 	Input       *Link  // nil where the packet was born
 	Born        Packet // the packet as it was born; valid iff Input is nil
 	Output      *Link  // nil if the packet's journey ended here

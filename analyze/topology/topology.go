@@ -33,9 +33,6 @@ type Atlas interface {
 	// Owner returns the machine that ip is an address of, by its own
 	// namespace. It reports false if the bundle knows none.
 	Owner(ip netip.Addr) (Place, bool)
-	// Exists reports whether the cluster says that somebody has ip, although
-	// Owner does not know its namespace.
-	Exists(ip netip.Addr) bool
 }
 
 // An End is one end of a wire.

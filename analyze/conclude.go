@@ -1,0 +1,158 @@
+package analyze
+
+import (
+	"slices"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/report"
+)
+
+// conclude fills the diagnosis from the branches.
+func (c *conversation) conclude(d *report.Diagnosis) {
+	seen := map[model.Doubt]bool{}
+	note := func(doubts []model.Doubt) {
+		for _, u := range doubts {
+			if !seen[u] {
+				seen[u] = true
+				d.Unknowns = append(d.Unknowns, u)
+			}
+		}
+	}
+	for _, b := range c.branches {
+		r := c.reported(b)
+		note(r.Doubts)
+		d.Branches = append(d.Branches, r)
+	}
+	d.Outcome = overall(d.Branches)
+	d.Suspicions = c.suspicions(d)
+	note(c.assumed())
+	note(c.unknowns)
+}
+
+// overall is the outcome of all branches together. Branches that differ by
+// what the bundle does not tell make it unknown; those that differ by chance
+// make it mixed.
+func overall(branches []report.Branch) model.Outcome {
+	if len(branches) == 0 {
+		return model.OutcomeUnknown
+	}
+	first, differ, doubted := branches[0].Outcome, false, false
+	for _, b := range branches {
+		differ = differ || b.Outcome != first
+		doubted = doubted || len(b.Doubts) > 0
+	}
+	switch {
+	case !differ:
+		return first
+	case doubted:
+		return model.OutcomeUnknown
+	}
+	return model.OutcomeMixed
+}
+
+// reported is a branch as the report shows it.
+func (c *conversation) reported(b branch) report.Branch {
+	request := chain(b.request)
+	r := report.Branch{Outcome: b.outcome, Share: 1, Request: direction(request)}
+	all := request
+	if b.reply != nil {
+		reply := chain(b.reply)
+		r.Reply = direction(reply)
+		all = append(slices.Clone(request), reply...)
+	}
+	for _, v := range all {
+		r.Share *= v.Share
+		for _, d := range v.Doubts {
+			if !slices.Contains(r.Doubts, d) {
+				r.Doubts = append(r.Doubts, d)
+			}
+		}
+	}
+	return r
+}
+
+// direction is the journey of one packet as the report shows it.
+func direction(visits []*model.Visit) report.Direction {
+	last := visits[len(visits)-1]
+	d := report.Direction{Kind: visits[0].Born.Kind, Disposition: last.Disposition, At: last.Node.Hop, Reason: last.Reason, Evidence: last.Evidence}
+	for _, v := range visits {
+		h := report.Hop{At: v.Node.Hop, In: v.Born, Steps: v.Trace}
+		if v.Input != nil {
+			h.In, h.IIf = v.Input.Packet, v.Input.DestinationAttribute.Interface
+		}
+		if v.Output != nil {
+			h.Out, h.OIf = v.Output.Packet, v.Output.SourceAttribute.Interface
+		}
+		d.Hops = append(d.Hops, h)
+	}
+	return d
+}
+
+// suspicions are those of all nodes, what explains the outcome first: the worst
+// in walking order. Nothing is fatal to a conversation that succeeds.
+func (c *conversation) suspicions(d *report.Diagnosis) (all []model.Suspicion) {
+	for _, n := range c.walk.nodes.order {
+		all = append(all, n.Suspicions...)
+	}
+	if d.Outcome == model.OutcomeReached {
+		for i := range all {
+			all[i].Level = min(all[i].Level, model.SuspicionLevelWarning)
+		}
+	}
+	all = append(all, c.policies()...)
+	slices.SortStableFunc(all, func(a, b model.Suspicion) int { return int(b.Level) - int(a.Level) })
+	return all
+}
+
+// policies are the NetworkPolicies that deny what was asked. Policies speak of
+// pods, so a Service is asked about by its backends.
+func (c *conversation) policies() (all []model.Suspicion) {
+	for _, b := range c.branches {
+		dst, port := c.dst, c.dst.Port
+		if v := b.request; v.Disposition == model.Delivered {
+			dst, port = c.ips.Endpoint(v.Served.Dst.Addr(), v.Served.Dst.Port()), v.Served.Dst.Port()
+		}
+		for _, s := range c.policy.Suspicions(c.src, dst, port, c.protocol, false) {
+			if !slices.ContainsFunc(all, func(o model.Suspicion) bool { return o.Code == s.Code && o.Message == s.Message }) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// assumed is what was taken for granted about the namespaces that were
+// crossed, and what could not be understood there.
+func (c *conversation) assumed() (doubts []model.Doubt) {
+	for _, n := range c.walk.nodes.order {
+		place, ok := c.atlas.placeOf(n.Hop)
+		if !ok {
+			continue
+		}
+		ns := c.atlas.NetNS(place)
+		if ns == nil {
+			continue
+		}
+		doubts = append(doubts, ns.Unknowns()...)
+		for _, p := range c.atlas.Problems(place) {
+			doubts = append(doubts, model.Doubt{What: p.Error()})
+		}
+	}
+	return doubts
+}
+
+// pathWithMeant is the graph that was walked, with what the plugin meant
+// instead where the network does not do it.
+func (c *conversation) pathWithMeant() *model.PacketPath {
+	path := c.walk.path
+	for _, n := range slices.Clone(c.walk.nodes.order) {
+		for _, t := range n.Meant {
+			to, err := c.walk.nodes.GetNetNode(t.NextHop)
+			if err == nil {
+				path.Links = append(path.Links, &model.Link{Type: model.LinkInfra, Source: n, Destination: to.Node(), Intended: true})
+			}
+		}
+	}
+	path.Nodes = c.walk.nodes.order
+	return path
+}

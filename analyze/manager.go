@@ -1,0 +1,102 @@
+package analyze
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+)
+
+// manager makes the nodes of one walk. It implements [NetNodeManager] and
+// [CollectorManager].
+type manager struct {
+	n     *network
+	nodes map[model.Hop]model.NetNodeAction
+	order []*model.NetNode // in walking order
+}
+
+func newManager(n *network) *manager {
+	return &manager{n: n, nodes: map[model.Hop]model.NetNodeAction{}}
+}
+
+// GetNetNode implements [NetNodeManager].
+func (m *manager) GetNetNode(hop model.Hop) (model.NetNodeAction, error) {
+	if a, ok := m.nodes[hop]; ok {
+		return a, nil
+	}
+	a, err := m.make(hop)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", hop, err)
+	}
+	m.nodes[hop] = a
+	m.order = append(m.order, a.Node())
+	return a, nil
+}
+
+func (m *manager) make(hop model.Hop) (model.NetNodeAction, error) {
+	switch hop.Type {
+	case model.NetNodeTypePod:
+		namespace, name, _ := strings.Cut(hop.ID, "/")
+		pod, err := m.CollectPod(namespace, name)
+		if err != nil || m.n.plugin == nil {
+			return m.plain(hop, missing(err)), nil
+		}
+		return m.n.plugin.CreatePod(pod)
+	case model.NetNodeTypeNode:
+		node, err := m.CollectNode(hop.ID)
+		if err != nil || m.n.plugin == nil {
+			return m.plain(hop, missing(err)), nil
+		}
+		return m.n.plugin.CreateNode(node)
+	case model.NetNodeTypeExternal:
+		if _, known := m.n.ips.LoadExternal(m.n.snap, hop.ID); !known {
+			return plugin.NewOutside(hop), nil
+		}
+	}
+	return m.plain(hop, ""), nil
+}
+
+func missing(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// plain is a namespace that no plugin has a say in.
+func (m *manager) plain(hop model.Hop, why string) model.NetNodeAction {
+	place, ok := m.n.atlas.placeOf(hop)
+	if !ok {
+		return plugin.NewAbsent(hop, why)
+	}
+	ns := m.n.atlas.NetNS(place)
+	if ns == nil {
+		return plugin.NewAbsent(hop, why)
+	}
+	return plugin.NewPlain(m.n.env, hop, place, ns)
+}
+
+// CollectPod implements [CollectorManager].
+func (m *manager) CollectPod(namespace, name string) (*k8s.Pod, error) {
+	pod, ok := m.n.ips.LoadPod(m.n.snap, namespace, name)
+	if !ok {
+		return nil, fmt.Errorf("no pod %s/%s in the bundle", namespace, name)
+	}
+	return pod, nil
+}
+
+// CollectNode implements [CollectorManager].
+func (m *manager) CollectNode(name string) (*k8s.NodeInfo, error) {
+	node, ok := m.n.ips.LoadNode(m.n.snap, name)
+	if !ok {
+		return nil, fmt.Errorf("no node %s in the bundle", name)
+	}
+	return node, nil
+}
+
+var (
+	_ NetNodeManager   = (*manager)(nil)
+	_ CollectorManager = (*manager)(nil)
+)

@@ -1,0 +1,175 @@
+package analyze
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/analyze/policy"
+	"github.com/pathsnap/pathsnap/analyze/report"
+	"github.com/pathsnap/pathsnap/analyze/service"
+	"github.com/pathsnap/pathsnap/analyze/topology"
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+// A Network is a simulated cluster network.
+type Network interface {
+	// Diagnose walks a conversation that src opens with dst. What was walked
+	// is returned also on error, which says that the simulation broke; a
+	// broken network is a suspicion.
+	Diagnose(src, dst model.Endpoint, protocol model.Protocol) (*report.Diagnosis, error)
+}
+
+// A Provider builds the Network of one kind of hosting: what lies between the
+// nodes is its business.
+type Provider interface {
+	CreateNetwork(env plugin.Env, d *plugin.Descriptor) (Network, error)
+}
+
+// A NetNodeManager finds the node behind a hop, and makes it on first use.
+type NetNodeManager interface {
+	GetNetNode(hop model.Hop) (model.NetNodeAction, error)
+}
+
+// A CollectorManager gives the dumped network state of pods and nodes.
+type CollectorManager interface {
+	CollectPod(namespace, name string) (*k8s.Pod, error)
+	CollectNode(name string) (*k8s.NodeInfo, error)
+}
+
+// DetectNetworkPlugin returns the plugin whose network snap shows, nil if it
+// shows none of them, and what was seen or looked for.
+func DetectNetworkPlugin(snap *snapshot.Snapshot, all []*plugin.Descriptor) (d *plugin.Descriptor, saw string) {
+	var looked []string
+	for _, d := range all {
+		found, saw := d.Detect(snap)
+		if found {
+			return d, saw
+		}
+		looked = append(looked, d.Name+": "+saw)
+	}
+	return nil, "no network plugin recognised (" + strings.Join(looked, "; ") + ")"
+}
+
+// generic is the Provider of any place: the underlay joins all machines and is
+// not looked into.
+type generic struct{ a *Analyzer }
+
+// CreateNetwork implements [Provider].
+func (g generic) CreateNetwork(env plugin.Env, d *plugin.Descriptor) (Network, error) {
+	n := &network{Analyzer: g.a, env: env}
+	if d == nil {
+		return n, nil
+	}
+	p, err := d.New(env)
+	if err != nil {
+		return nil, fmt.Errorf("network plugin %s: %w", d.Name, err)
+	}
+	n.plugin = p
+	return n, nil
+}
+
+// network implements [Network].
+type network struct {
+	*Analyzer
+	env    plugin.Env
+	plugin plugin.Plugin // nil: the kernel's state is all there is
+}
+
+// Options say what the bundle may not tell.
+type Options struct {
+	NetworkPlugin string // name of a descriptor, "" to detect it
+	ProxyMode     string // iptables, ipvs or nftables; "" to detect it
+	ClusterCIDR   string // of the pods, "" to read it from the bundle
+	CloudProvider string // "" or generic: others are not known yet
+	Plugins       []*plugin.Descriptor
+}
+
+// An Analyzer answers questions about one snapshot. What it reads it keeps, so
+// that many questions cost little more than one. It is safe for concurrent
+// use.
+type Analyzer struct {
+	snap     *snapshot.Snapshot
+	ips      *k8s.IPCache
+	atlas    *atlas
+	policy   *policy.NetworkPolicy
+	network  Network
+	unknowns []model.Doubt // about the bundle as a whole
+
+	plugin, pluginEvidence, proxyMode string
+}
+
+// New prepares the analysis of snap.
+func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
+	if o.CloudProvider != "" && o.CloudProvider != "generic" {
+		return nil, fmt.Errorf("%w: --cloud-provider %q: only generic is known", ErrUsage, o.CloudProvider)
+	}
+	ips, problems := k8s.NewIPCache(snap)
+	a := &Analyzer{snap: snap, ips: ips, atlas: newAtlas(snap, ips)}
+	a.note(problems)
+	d, err := a.choose(snap, o)
+	if err != nil {
+		return nil, err
+	}
+	a.policy, problems = policy.New(snap, ips)
+	a.note(problems)
+	env := plugin.Env{Snapshot: snap, IPCache: ips, Topology: topology.New(a.atlas), Atlas: a.atlas, HopOf: a.atlas.hopOf}
+	if err := a.services(snap, o, &env); err != nil {
+		return nil, err
+	}
+	a.network, err = generic{a}.CreateNetwork(env, d)
+	return a, err
+}
+
+// note keeps what could not be read for the report.
+func (a *Analyzer) note(problems []error) {
+	for _, p := range problems {
+		a.unknowns = append(a.unknowns, model.Doubt{What: p.Error()})
+	}
+}
+
+// choose takes the plugin that was asked for, or the one that the bundle shows.
+func (a *Analyzer) choose(snap *snapshot.Snapshot, o Options) (*plugin.Descriptor, error) {
+	if o.NetworkPlugin == "" {
+		d, saw := DetectNetworkPlugin(snap, o.Plugins)
+		a.pluginEvidence = saw
+		if d == nil {
+			a.unknowns = append(a.unknowns, model.Doubt{What: saw + ": the walk follows the kernel's state alone; name the plugin with --network-plugin"})
+			return nil, nil
+		}
+		a.plugin = d.Name
+		return d, nil
+	}
+	var names []string
+	for _, d := range o.Plugins {
+		if d.Name == o.NetworkPlugin {
+			a.plugin, a.pluginEvidence = d.Name, "--network-plugin"
+			return d, nil
+		}
+		names = append(names, d.Name)
+	}
+	return nil, fmt.Errorf("%w: --network-plugin %q: known are %s", ErrUsage, o.NetworkPlugin, strings.Join(names, ", "))
+}
+
+// services finds out what serves Services.
+func (a *Analyzer) services(snap *snapshot.Snapshot, o Options, env *plugin.Env) error {
+	switch o.ProxyMode {
+	case "":
+		mode, why := service.DetectProxyMode(snap)
+		a.proxyMode = mode
+		if mode == "" {
+			a.unknowns = append(a.unknowns, model.Doubt{What: "the mode of kube-proxy is not known: " + why})
+			return nil
+		}
+	case "iptables", "ipvs", "nftables":
+		a.proxyMode = o.ProxyMode
+	default:
+		return fmt.Errorf("%w: --proxy-mode %q: known are iptables, ipvs and nftables", ErrUsage, o.ProxyMode)
+	}
+	processor, problems := service.NewKubeProxyServiceProcessor(snap, a.ips, a.proxyMode)
+	a.note(problems)
+	env.Services = processor
+	return nil
+}

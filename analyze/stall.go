@@ -1,0 +1,140 @@
+package analyze
+
+import (
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+)
+
+// A sender can send a packet of the walk's own making.
+type sender interface {
+	SendPacket(p model.Packet, parent *model.Visit) ([]model.Transmission, error)
+}
+
+// stalls walks full-size packets of an opened TCP connection in both
+// directions, and reports whether they die where small ones pass. A sender that
+// is told of a smaller MTU uses it.
+func (c *conversation) stalls(b *branch) (bool, error) {
+	if b.request.Node.Hop == c.client || b.request.Input == nil {
+		return false, nil // to itself, or translated back to itself
+	}
+	opened := chain(b.request)[0].Born.Tuple()
+	answered := b.request.Answer.Tuple()
+	flow := &model.Visit{Flow: b.reply.Flow}
+	size := min(c.mtu(c.client, opened), c.mtu(b.request.Node.Hop, answered))
+	for _, way := range []struct {
+		from  model.Hop
+		tuple model.Tuple
+	}{{c.client, opened}, {b.request.Node.Hop, answered}} {
+		lost, err := c.lost(way.from, way.tuple, size, flow)
+		if err != nil || lost != nil {
+			b.data = lost
+			return lost != nil, err
+		}
+	}
+	return false, nil
+}
+
+// mtu is the largest packet that a host sends to the other end.
+func (c *conversation) mtu(hop model.Hop, t model.Tuple) int {
+	const unlimited = 65535
+	place, ok := c.atlas.placeOf(hop)
+	if !ok {
+		return unlimited
+	}
+	ns := c.atlas.NetNS(place)
+	if ns == nil {
+		return unlimited
+	}
+	res := ns.FIB.Lookup(route.Query{Src: t.Src.Addr(), Dst: t.Dst.Addr()}, nil)
+	if res.MTU > 0 {
+		return res.MTU
+	}
+	if dev, ok := ns.Device(res.Dev); ok && dev.MTU > 0 {
+		return dev.MTU
+	}
+	return unlimited
+}
+
+// maxShrinks bounds how often a sender learns of a smaller MTU.
+const maxShrinks = 8
+
+// lost sends a full-size packet and returns the visit where it was lost, nil
+// if it, or a smaller one that the sender was told to send, arrives.
+func (c *conversation) lost(from model.Hop, t model.Tuple, size int, parent *model.Visit) (*model.Visit, error) {
+	if size >= 65535 {
+		return nil, nil
+	}
+	for range maxShrinks {
+		w := newWalk(c.network)
+		node, err := w.nodes.GetNetNode(from)
+		if err != nil {
+			return nil, err
+		}
+		s, ok := node.(sender)
+		if !ok {
+			return nil, nil
+		}
+		p := model.Packet{Protocol: t.Protocol, Kind: model.KindData, Src: t.Src, Dst: t.Dst, Size: size, DF: true}
+		ends, err := w.start(node, func() ([]model.Transmission, error) { return s.SendPacket(p, parent) })
+		if err != nil {
+			return nil, err
+		}
+		end := worst(ends)
+		if end == nil {
+			return nil, nil
+		}
+		told, err := c.told(w, end, from)
+		if err != nil || told == 0 || told >= size {
+			c.reportLoss(w)
+			return end, err
+		}
+		size = told
+	}
+	return nil, nil
+}
+
+// worst returns the first end where the data did not arrive, nil if it did
+// everywhere or that is not known.
+func worst(ends []*model.Visit) *model.Visit {
+	for _, e := range ends {
+		switch e.Disposition {
+		case model.Delivered, model.Unknown, model.ExitsCluster:
+		default:
+			if len(e.Doubts) == 0 {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// told is the MTU that the sender learns of when its packet was too big, 0 if
+// it does not.
+func (c *conversation) told(w *walk, end *model.Visit, from model.Hop) (int, error) {
+	if end.LocalError && end.Node.Hop == from {
+		return end.PathMTU, nil
+	}
+	if end.PathMTU == 0 {
+		return 0, nil
+	}
+	replies, err := w.respond(end)
+	for _, r := range replies {
+		if r.Disposition == model.Delivered && r.Node.Hop == from {
+			return end.PathMTU, err
+		}
+	}
+	return 0, err
+}
+
+// reportLoss takes over what the walk of the data found.
+func (c *conversation) reportLoss(w *walk) {
+	for _, n := range w.nodes.order {
+		for _, s := range n.Suspicions {
+			if s.Level == model.SuspicionLevelFatal {
+				if node, err := c.walk.nodes.GetNetNode(n.Hop); err == nil {
+					node.Node().Report(s)
+				}
+			}
+		}
+	}
+}

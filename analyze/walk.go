@@ -1,0 +1,124 @@
+package analyze
+
+import (
+	"fmt"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// maxHops bounds a walk. No cluster network has a path this long.
+const maxHops = 64
+
+// maxVisits bounds all branches of a walk together.
+const maxVisits = 4096
+
+// A walk follows one packet, and the answers to it, through the network.
+type walk struct {
+	nodes  *manager
+	path   *model.PacketPath
+	visits int
+}
+
+func newWalk(n *network) *walk {
+	return &walk{nodes: newManager(n), path: &model.PacketPath{}}
+}
+
+// start lets a packet begin at a node, and follows it until every branch has
+// ended. It returns the last visit of each branch, in walking order.
+func (w *walk) start(node model.NetNodeAction, begin func() ([]model.Transmission, error)) (leaves []*model.Visit, err error) {
+	queue, leaves, err := w.step(node, begin)
+	for err == nil && len(queue) > 0 {
+		t := queue[0]
+		queue = queue[1:]
+		if why, looped := w.loops(t); looped {
+			leaves = append(leaves, w.loop(t, why))
+			continue
+		}
+		next, e := w.nodes.GetNetNode(t.NextHop)
+		if e != nil {
+			return leaves, e
+		}
+		t.Link.Destination = next.Node()
+		w.path.Links = append(w.path.Links, t.Link)
+		more, ended, e := w.step(next, func() ([]model.Transmission, error) { return next.Receive(t.Link) })
+		leaves, queue, err = append(leaves, ended...), append(queue, more...), e
+	}
+	return leaves, err
+}
+
+// step lets a node act, and returns what it sends on and the visits that ended
+// there.
+func (w *walk) step(node model.NetNodeAction, act func() ([]model.Transmission, error)) (sent []model.Transmission, ended []*model.Visit, err error) {
+	before := len(node.Node().Visits)
+	sent, err = act()
+	visits := node.Node().Visits[before:]
+	w.visits += len(visits)
+	for _, v := range visits {
+		if v.Output == nil {
+			ended = append(ended, v)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", node.Node().Hop, err)
+	}
+	return sent, ended, err
+}
+
+// loops reports whether a branch has been at the hop with the same packet, or
+// goes on for too long.
+func (w *walk) loops(t model.Transmission) (why string, looped bool) {
+	if w.visits > maxVisits {
+		return "more branches than are followed", true
+	}
+	n := 0
+	for v := t.Link.From; v != nil; v = v.Parent {
+		if v.Input == nil {
+			break
+		}
+		if n++; n > maxHops {
+			return "more hops than a network has", true
+		}
+		if v.Node.Hop == t.NextHop && v.Input.Packet.String() == t.Link.Packet.String() && v.Input.DestinationAttribute == t.Link.DestinationAttribute {
+			return fmt.Sprintf("the packet has been at %s before", t.NextHop), true
+		}
+	}
+	return "", false
+}
+
+// loop ends a branch that goes in circles, at the node that closes the circle.
+func (w *walk) loop(t model.Transmission, why string) *model.Visit {
+	from := t.Link.From
+	v := &model.Visit{Node: from.Node, Parent: from, Input: t.Link, Flow: from.Flow, Share: 1, Disposition: model.Loop, Reason: why, Served: t.Link.Packet}
+	if w.visits > maxVisits {
+		v.Disposition, v.Doubts = model.Unknown, []model.Doubt{{What: why}}
+		return v
+	}
+	from.Node.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: "walk/loop", Message: fmt.Sprintf("the packet goes round between %s and %s", t.NextHop, from.Node.Hop)})
+	return v
+}
+
+// respond walks the answer of a visit back. It returns nil if the node cannot
+// send one.
+func (w *walk) respond(v *model.Visit) ([]*model.Visit, error) {
+	node, err := w.nodes.GetNetNode(v.Node.Hop)
+	if err != nil {
+		return nil, err
+	}
+	responder, ok := node.(model.Responder)
+	if !ok || v.Answer == nil {
+		return nil, nil
+	}
+	return w.start(node, func() ([]model.Transmission, error) { return responder.Respond(v) })
+}
+
+// chain returns the visits of a branch from its beginning to leaf. It begins
+// at the packet's birth: the visit that an answer answers is not part of it.
+func chain(leaf *model.Visit) (visits []*model.Visit) {
+	for v := leaf; v != nil; v = v.Parent {
+		visits = append([]*model.Visit{v}, visits...)
+		if v.Input == nil {
+			break
+		}
+	}
+	return visits
+}
