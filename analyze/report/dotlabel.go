@@ -7,16 +7,9 @@ func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ", "\x00", "").Replace(strings.ToValidUTF8(s, "?")) + `"`
 }
 
-// escape writes s inside an HTML-like label. Characters that XML does not know
-// are left out: a bundle is a stranger's file.
+// escape writes s inside an HTML-like label.
 func escape(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd || r == 0xfffe || r == 0xffff {
-			return -1
-		}
-		return r
-	}, s)
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(clean(s))
 }
 
 // bolded writes s in bold. Graphviz refuses an empty element.

@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -39,7 +38,7 @@ func WritePNG(ctx context.Context, w io.Writer, d *Diagnosis) error {
 }
 
 // layout runs Graphviz on dot.
-func layout(ctx context.Context, dot []byte, format graphviz.Format) (out []byte, err error) {
+func layout(ctx context.Context, dot []byte, format graphviz.Format) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -49,12 +48,14 @@ func layout(ctx context.Context, dot []byte, format graphviz.Format) (out []byte
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, g.Close()) }()
+	// What Close returns is not about closing: Graphviz's last warning, of
+	// whatever it was. The picture is complete by then.
+	defer func() { _ = g.Close() }()
 	graph, err := graphviz.ParseBytes(dot)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, graph.Close()) }()
+	defer func() { _ = graph.Close() }()
 	var b bytes.Buffer
 	if err := g.Render(ctx, graph, format, &b); err != nil {
 		return nil, err

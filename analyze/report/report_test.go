@@ -26,6 +26,9 @@ var cases = []struct {
 	{"routeless", routeless},
 	{"unknown", unknown},
 	{"refused", refused},
+	{"hairpin", hairpin},
+	{"outside", outside},
+	{"crowd", crowd},
 	{"empty", func() *Diagnosis { return &Diagnosis{} }},
 }
 

@@ -45,7 +45,10 @@ const (
 	cyan   ink = "36"
 )
 
+// paint writes s in an ink, without what it must not contain. Every word that
+// comes from a bundle goes through it once.
 func (t *texter) paint(i ink, s string) string {
+	s = clean(s)
 	if !t.Color || i == plain || s == "" {
 		return s
 	}
@@ -103,7 +106,7 @@ func (t *texter) suspicion(s model.Suspicion) {
 	if s.Level == model.SuspicionLevelFatal || s.Level == model.SuspicionLevelCritical {
 		i = red
 	}
-	fmt.Fprintf(&t.b, "  %s at %s\n", t.paint(i, s.Level.String()+" "+s.Code), hopName(s.On))
+	fmt.Fprintf(&t.b, "  %s at %s\n", t.paint(i, s.Level.String()+" "+s.Code), t.paint(plain, hopName(s.On)))
 	t.line("    ", "", plain, s.Message)
 	if s.Evidence != "" {
 		t.line("    ", "see ", cyan, s.Evidence)
@@ -128,7 +131,7 @@ func (t *texter) ways() {
 			fmt.Fprintf(&t.b, " (%d branches)", g.count)
 		}
 		if why := g.branch.why(g.branch.Outcome); why != "" {
-			t.b.WriteString(": " + why)
+			t.b.WriteString(": " + t.paint(plain, why))
 		}
 		t.b.WriteString("\n")
 		t.line("       ", "", dim, places(g.branch.Request))

@@ -52,7 +52,7 @@ func (t *texter) hops(d Direction) {
 func (t *texter) hop(i int, h Hop, wide int) {
 	name := hopName(h.At)
 	pad := strings.Repeat(" ", max(0, wide-len([]rune(name))))
-	fmt.Fprintf(&t.b, "  %2d %s%s  %s\n", i+1, t.paint(bold, name), pad, h.through())
+	fmt.Fprintf(&t.b, "  %2d %s%s  %s\n", i+1, t.paint(bold, name), pad, t.paint(plain, h.through()))
 	if i == 0 {
 		t.line("       ", "", plain, t.packet(h.In))
 	}
@@ -98,7 +98,7 @@ func (t *texter) step(s model.Step, wide int) {
 	}
 	where := elide(s.Where, 24)
 	where += strings.Repeat(" ", max(0, wide-len([]rune(where)))) + "  "
-	t.line("       ", where, i, t.d.named(stepText(s)))
+	t.line("       ", t.paint(plain, where), i, t.d.named(stepText(s)))
 	if bad(s) && s.Rule != "" {
 		t.b.WriteString("       " + strings.Repeat(" ", len([]rune(where))) + t.paint(dim, s.Rule) + "\n")
 	}

@@ -1,6 +1,24 @@
 package report
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// clean leaves out what cannot be seen, and makes line breaks spaces: a bundle
+// is a stranger's file, and its names must not steer a terminal or a picture.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case !unicode.IsGraphic(r), r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, s)
+}
 
 // wrap breaks s into lines of at most width runes, between words only.
 func wrap(s string, width int) []string {
