@@ -36,40 +36,47 @@ func Collect(ctx context.Context, o Options) (*Result, error) {
 			s.close()
 		}
 	}()
-	return collectSpaces(ctx, o, spaces, f.notes), nil
+	m := newMachine(ctx, o, spaces)
+	m.owners = socketOwners(ctx, o.SectionTimeout)
+	return m.collect(newRegister("/", o.Pods), f.notes), nil
 }
 
-// collectSpaces dumps namespaces that are open.
-func collectSpaces(ctx context.Context, o Options, spaces []*space, notes []string) *Result {
+// newMachine returns a machine with namespaces that are open.
+func newMachine(ctx context.Context, o Options, spaces []*space) *machine {
 	release := kernelRelease()
-	m := &machine{ctx: ctx, options: o, kernel: readKernel("/", release), tools: newToolbox(), spaces: spaces}
-	m.owners = socketOwners(ctx, o.SectionTimeout)
+	return &machine{ctx: ctx, options: o, release: release, kernel: readKernel("/", release), tools: newToolbox(), spaces: spaces}
+}
+
+// collect dumps the namespaces and names them.
+func (m *machine) collect(r *register, notes []string) *Result {
+	o := m.options
 	dumps := m.dumpAll()
 	infos := make([]*nodedump.NetNSInfo, len(dumps))
 	for i, d := range dumps {
 		infos[i] = d.info
 	}
-	r := newRegister("/", o.Pods)
-	pods, namingNotes := r.assign(spaces, infos)
+	pods, namingNotes := r.assign(m.spaces, infos)
 	notes = append(notes, namingNotes...)
 	for _, d := range dumps {
 		notes = append(notes, d.notes...)
 		d.namePeers()
 	}
 	slices.SortFunc(infos[1:], func(a, b *nodedump.NetNSInfo) int { return strings.Compare(a.Key, b.Key) })
-	node := &nodedump.NodeNetworkStackDump{Name: o.Node, Kernel: release, External: o.External, Pods: pods}
+	node := &nodedump.NodeNetworkStackDump{Name: o.Node, Kernel: m.release, External: o.External, Pods: pods}
 	if o.External {
 		node.Pods = nil
 	}
 	for _, info := range infos {
 		node.Netns = append(node.Netns, info.Key)
 	}
-	files, fileNotes := configFiles("/")
-	if o.External {
-		files, fileNotes = nil, nil
+	result := &Result{Node: node, Netns: infos}
+	if !o.External {
+		var fileNotes []string
+		result.Files, fileNotes = configFiles("/")
+		notes = append(notes, fileNotes...)
 	}
-	node.Notes = append(notes, fileNotes...)
-	return &Result{Node: node, Netns: infos, Files: files, Notes: node.Notes}
+	node.Notes, result.Notes = notes, notes
+	return result
 }
 
 // dumpAll dumps the namespaces, a few at a time.

@@ -13,6 +13,7 @@ import (
 type machine struct {
 	ctx     context.Context // of the one Collect that this lives for
 	options Options
+	release string
 	kernel  kernel
 	tools   *toolbox
 	owners  map[uint64]string // process names by socket inode

@@ -122,24 +122,26 @@ func (r *register) byAddrs(info *nodedump.NetNSInfo) (PodRef, bool) {
 // pods. infos are the dumps of the spaces, in the same order.
 func (r *register) assign(spaces []*space, infos []*nodedump.NetNSInfo) (pods []nodedump.PodNetInfo, notes []string) {
 	taken := map[string]bool{}
-	for _, byAddr := range []bool{false, true} { // a UID is surer than an address
-		for i, s := range spaces {
-			if s.host || s.pod.Name != "" {
-				continue
-			}
-			pod, ok := r.byUIDs(s.uids)
-			if byAddr && !ok {
-				pod, ok = r.byAddrs(infos[i])
-			}
-			key := safeName(pod.Namespace + "_" + pod.Name)
-			switch {
-			case !ok:
-			case taken[key]:
-				notes = append(notes, fmt.Sprintf("%s is also in %s: another sandbox of the same pod", key, s.label()))
-			default:
-				taken[key] = true
-				s.pod, s.key = pod, key
-			}
+	claim := func(s *space, pod PodRef) {
+		key := safeName(pod.Namespace + "_" + pod.Name)
+		if taken[key] {
+			notes = append(notes, fmt.Sprintf("%s is also in %s: another sandbox of the same pod", key, s.label()))
+			return
+		}
+		taken[key] = true
+		s.pod, s.key = pod, key
+	}
+	for _, s := range spaces { // a UID is surer than an address
+		if pod, ok := r.byUIDs(s.uids); ok && !s.host {
+			claim(s, pod)
+		}
+	}
+	for i, s := range spaces {
+		if _, known := r.byUIDs(s.uids); known || s.host {
+			continue
+		}
+		if pod, ok := r.byAddrs(infos[i]); ok {
+			claim(s, pod)
 		}
 	}
 	for i, s := range spaces {

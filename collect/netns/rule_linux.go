@@ -14,9 +14,13 @@ import (
 // fibRuleInvert is the flag of a rule with "not".
 const fibRuleInvert = 2
 
-// fraKnown is the last selector this collector understands; a rule with a
-// newer one must not look as if it had none.
-const fraKnown = unix.FRA_DPORT_RANGE
+// Selectors that golang.org/x/sys lacks.
+const (
+	fraDSCP      = 25
+	fraSPortMask = 28
+	fraDPortMask = 29
+	fraDSCPMask  = 30
+)
 
 // readRules reads the policy routing rules of both families, in the order in
 // which the kernel asks them.
@@ -72,12 +76,30 @@ func parseRule(msg []byte) (nodedump.Rule, error) {
 			r.Table = a.num(unix.FRA_TABLE)
 		}
 	}
+	if a.has(fraDSCP) {
+		r.TOS = a.num(fraDSCP) << 2
+	}
+	return r, a.strangeSelector(r.Priority)
+}
+
+// strangeSelector complains about a selector that a Rule has no field for:
+// such a rule must not look as if it had none.
+func (a attrs) strangeSelector(priority int) error {
 	for typ := range a {
-		if typ > fraKnown || typ == unix.FRA_TUN_ID {
-			return r, truncated(fmt.Sprintf("rule %d has a selector that is not known here (attribute %d)", r.Priority, typ))
+		strange := typ > unix.FRA_DPORT_RANGE || typ == unix.FRA_TUN_ID
+		switch typ {
+		case fraDSCP:
+			strange = false
+		case fraSPortMask, fraDPortMask:
+			strange = a.num(typ) != 0xffff
+		case fraDSCPMask:
+			strange = a.num(typ) != 0x3f
+		}
+		if strange {
+			return truncated(fmt.Sprintf("rule %d has a selector that is not known here (attribute %d)", priority, typ))
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // unlessMinusOne returns a number, nil if it is not there or -1.

@@ -162,7 +162,7 @@ const (
 	ipsetCmdList      = 7
 	ipsetAttrProtocol = 1
 	ipsetAttrSetName  = 2
-	ipsetAttrFlags    = 8
+	ipsetAttrFlags    = 6
 	ipsetListNames    = 1 << 1
 	netByteOrder      = 1 << 14
 )

@@ -1,0 +1,109 @@
+package netns
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// linkMessage builds the answer about one device of a kind.
+func linkMessage(kind string, data ...[]byte) []byte {
+	msg := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(msg[4:], 7)
+	info := append(attr(unix.IFLA_INFO_KIND, append([]byte(kind), 0)), attr(unix.IFLA_INFO_DATA, bytes.Join(data, nil))...)
+	return bytes.Join([][]byte{msg, attr(unix.IFLA_IFNAME, []byte("dev0\x00")), attr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, info)}, nil)
+}
+
+// TestKinds covers kinds of devices that not every kernel can make.
+func TestKinds(t *testing.T) {
+	v4 := func(last byte) []byte { return []byte{10, 0, 0, last} }
+	u16 := func(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
+	v6 := append(make([]byte, 15), 1)
+	for _, c := range []struct {
+		msg  []byte
+		want nodedump.Interface
+	}{
+		{linkMessage("vlan", attr(1, u16(7)), attr(5, []byte{0x88, 0xa8})), nodedump.Interface{Kind: "vlan", VLAN: &nodedump.VLAN{ID: 7, Protocol: "802.1ad"}}},
+		{linkMessage("ipvlan", attr(1, u16(1))), nodedump.Interface{Kind: "ipvlan", Mode: "l3"}},
+		{linkMessage("macvlan", attr(1, u32(8))), nodedump.Interface{Kind: "macvlan", Mode: "passthru"}},
+		{linkMessage("bond", attr(1, []byte{4})), nodedump.Interface{Kind: "bond", Mode: "802.3ad"}},
+		{linkMessage("vrf", attr(1, u32(1001))), nodedump.Interface{Kind: "vrf", VRFTable: 1001}},
+		{linkMessage("ipip", attr(1, u32(3)), attr(2, v4(1)), attr(3, v4(2)), attr(4, []byte{64}), attr(10, []byte{0})),
+			nodedump.Interface{Kind: "ipip", Tunnel: &nodedump.Tunnel{Local: "10.0.0.1", Remote: "10.0.0.2", Link: 3, TTL: 64, NoPMTU: true}}},
+		{linkMessage("ipip", attr(2, v4(0)[:0]), attr(19, nil)), nodedump.Interface{Kind: "ipip", Tunnel: &nodedump.Tunnel{External: true}}},
+		{linkMessage("gre", attr(1, u32(3)), attr(6, v4(1)), attr(7, v4(2)), attr(8, []byte{0}), attr(10, []byte{1})),
+			nodedump.Interface{Kind: "gre", Tunnel: &nodedump.Tunnel{Local: "10.0.0.1", Remote: "10.0.0.2", Link: 3}}},
+		{linkMessage("ip6tnl", attr(2, v6)), nodedump.Interface{Kind: "ip6tnl", Tunnel: &nodedump.Tunnel{Local: "::1"}}},
+		{linkMessage("vti", attr(1, u32(3)), attr(4, v4(1)), attr(5, v4(2))),
+			nodedump.Interface{Kind: "vti", Tunnel: &nodedump.Tunnel{Local: "10.0.0.1", Remote: "10.0.0.2", Link: 3}}},
+		{linkMessage("geneve", attr(2, v4(2)), attr(6, nil)), nodedump.Interface{Kind: "geneve", Tunnel: &nodedump.Tunnel{Remote: "10.0.0.2", External: true}}},
+		{linkMessage("wireguard"), nodedump.Interface{Kind: "wireguard", Tunnel: &nodedump.Tunnel{}}},
+		{linkMessage("dummy"), nodedump.Interface{Kind: "dummy"}},
+		{linkMessage("vxlan", attr(1, u32(4096)), attr(7, []byte{1}), attr(15, []byte{0x21, 0x18}), attr(17, v6), attr(25, []byte{1})),
+			nodedump.Interface{Kind: "vxlan", VXLAN: &nodedump.VXLAN{ID: 4096, Local6: "::1", Port: 8472, External: true, DF: "unset"}}},
+	} {
+		c.want.Name, c.want.Index, c.want.OperState = "dev0", 7, "UNKNOWN"
+		require.Equal(t, c.want, parseLink(c.msg), c.want.Kind)
+	}
+}
+
+func TestRulesWithStrangeSelectors(t *testing.T) {
+	rule := func(attributes ...[]byte) []byte {
+		return append([]byte{unix.AF_INET, 0, 0, 0, 254, 0, 0, unix.FR_ACT_TO_TBL, 0, 0, 0, 0}, bytes.Join(attributes, nil)...)
+	}
+	u16 := func(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
+	for _, c := range []struct {
+		name string
+		msg  []byte
+		ok   bool
+		tos  int
+	}{
+		{"none", rule(), true, 0},
+		{"full port mask", rule(attr(29, u16(0xffff))), true, 0},
+		{"port mask", rule(attr(28, u16(0xff00))), false, 0},
+		{"dscp", rule(attr(25, []byte{10})), true, 40},
+		{"dscp mask", rule(attr(30, []byte{0x30})), false, 0},
+		{"flow label", rule(attr(26, u32(5))), false, 0},
+		{"tunnel id", rule(attr(unix.FRA_TUN_ID, make([]byte, 8))), false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := parseRule(c.msg)
+			require.Equal(t, c.ok, err == nil)
+			require.Equal(t, c.tos, r.TOS)
+			require.Equal(t, 254, r.Table)
+		})
+	}
+}
+
+func TestAttributesThatAreCutOff(t *testing.T) {
+	whole := append(attr(1, []byte("abc")), attr(2, u32(7))...)
+	for n := range whole {
+		a := parseAttrs(whole[:n])
+		require.LessOrEqual(t, len(a), 2)
+	}
+	require.Equal(t, 7, parseAttrs(whole).num(2))
+	require.Empty(t, parseAttrs([]byte{0, 0, 1, 0}))
+	require.Empty(t, after([]byte{1}, 4))
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(linkMessage("vxlan", attr(1, u32(1))))
+	f.Fuzz(func(_ *testing.T, msg []byte) {
+		d := &dumper{info: emptyInfo(), machine: &machine{}}
+		if len(msg) < unix.SizeofIfInfomsg {
+			return
+		}
+		parseLink(msg)
+		parseAddr(msg, "eth0")
+		_, _ = parseRule(msg)
+		_, _ = d.parseRoute(msg)
+		d.addNeighbour(msg)
+		d.parseFDB(msg)
+		parseConn(msg)
+	})
+}
