@@ -7,13 +7,16 @@ import (
 	"fmt"
 )
 
+// An nftRuleset is what "nft -j list ruleset" prints.
+type nftRuleset struct {
+	Objects []json.RawMessage `json:"nftables"`
+}
+
 // NormalizeNFT makes what "nft -j list ruleset" printed comparable and
 // readable: each object of the ruleset on a line of its own, packet and byte
 // counters 0.
 func NormalizeNFT(data []byte) ([]byte, error) {
-	var ruleset struct {
-		Objects []json.RawMessage `json:"nftables"`
-	}
+	var ruleset nftRuleset
 	if err := json.Unmarshal(data, &ruleset); err != nil {
 		return nil, err
 	}

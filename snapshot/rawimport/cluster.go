@@ -187,7 +187,7 @@ func (c *cluster) definition(o map[string]any) {
 func (c *cluster) object(o map[string]any) {
 	u := &unstructured.Unstructured{Object: o}
 	resource := c.resource(u)
-	if resource == "" || resource == "configmaps" && !wantConfigMap(u.GetName()) {
+	if resource == "configmaps" && !wantConfigMap(u.GetName()) || snapshot.CheckName(resource) != nil {
 		return
 	}
 	if c.byName[resource] == nil {

@@ -1,0 +1,298 @@
+package rawimport_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/tools/txtar"
+
+	"github.com/pathsnap/pathsnap/snapshot"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+	"github.com/pathsnap/pathsnap/snapshot/rawimport"
+)
+
+// raw makes a tree of a txtar text.
+func raw(text string) fstest.MapFS {
+	out := fstest.MapFS{}
+	for _, f := range txtar.Parse([]byte(text)).Files {
+		out[f.Name] = &fstest.MapFile{Data: f.Data}
+	}
+	return out
+}
+
+func imported(t testing.TB, tree fstest.MapFS) *snapshot.Snapshot {
+	t.Helper()
+	w := snapshot.NewWriter(snapshot.Meta{Tool: "test"})
+	require.NoError(t, rawimport.Import(tree, w))
+	s, err := w.Snapshot()
+	require.NoError(t, err)
+	require.Empty(t, snapshot.Verify(s))
+	return s
+}
+
+const cluster = `
+-- cluster/all.yaml --
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Pod, metadata: {namespace: demo, name: a, uid: u-a, managedFields: [{manager: x}]}, spec: {nodeName: n1, containers: [{name: c, command: [hidden]}]}}
+- {apiVersion: v1, kind: Pod, metadata: {namespace: kube-system, name: proxy, uid: u-p}, spec: {nodeName: n1, hostNetwork: true}}
+- {apiVersion: v1, kind: Pod, metadata: {namespace: kube-system, name: done}, spec: {nodeName: n1, hostNetwork: true}, status: {phase: Succeeded}}
+- {apiVersion: v1, kind: Secret, metadata: {namespace: demo, name: s}, data: {password: aGlkZGVu}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {namespace: kube-system, name: kube-proxy}, data: {mode: iptables}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {namespace: demo, name: mine}, data: {password: hidden}}
+- {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: demo, name: d}}
+- apiVersion: v1
+  kind: ServiceList
+  items:
+  - metadata: {namespace: demo, name: svc}
+-- cluster/more.yml --
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+---
+# nothing
+---
+apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pool}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: GlobalNetworkPolicy
+metadata: {name: deny}
+---
+apiVersion: example.org/v1
+kind: Vault
+metadata: {name: hidden}
+-- cluster/eps.json --
+{"kind": "EndpointSliceList", "apiVersion": "discovery.k8s.io/v1", "items": [{"metadata": {"namespace": "demo", "name": "svc-1"}}]}
+-- cluster/networkpolicies.yaml --
+apiVersion: v1
+kind: List
+items: []
+-- cluster/namespaces.yaml --
+kind: [
+-- cluster/version.yaml --
+serverVersion: {gitVersion: v1.34.4}
+-- cluster/ignored.txt --
+hidden
+`
+
+func TestCluster(t *testing.T) {
+	s := imported(t, raw(cluster))
+	var got []string
+	for _, p := range s.Manifest().Parts {
+		got = append(got, p.Name+" "+string(p.Status))
+		require.NotContains(t, string(s.Part(p.Name).Data), "hidden", p.Name)
+		require.NotContains(t, string(s.Part(p.Name).Data), "aGlkZGVu", p.Name)
+	}
+	require.Equal(t, []string{
+		"cluster/configmaps.yaml ok", "cluster/endpointslices.yaml ok", "cluster/globalnetworkpolicies.crd.projectcalico.org.yaml ok",
+		"cluster/ippools.crd.projectcalico.org.yaml ok", "cluster/namespaces.yaml failed", "cluster/networkpolicies.yaml empty",
+		"cluster/nodes.yaml ok", "cluster/pods.yaml ok", "cluster/services.yaml ok",
+	}, got)
+	require.Equal(t, "v1.34.4", s.Manifest().Kubernetes)
+	pods, err := s.Pods()
+	require.NoError(t, err)
+	require.Len(t, pods, 3)
+	slices, err := s.EndpointSlices()
+	require.NoError(t, err)
+	require.Equal(t, "svc-1 EndpointSlice", slices[0].Name+" "+slices[0].Kind)
+	policies, err := s.NetworkPolicies()
+	require.NoError(t, err)
+	require.Empty(t, policies)
+	_, err = s.Namespaces()
+	require.ErrorContains(t, err, "cluster/namespaces.yaml: not collected: failed: namespaces.yaml:1: ")
+}
+
+func TestListThatIsCut(t *testing.T) {
+	s := imported(t, raw("-- cluster/pods.yaml --\nkind: Pod\napiVersion: v1\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: [\n"))
+	p := s.Part("cluster/pods.yaml")
+	require.Equal(t, nodedump.StatusTruncated, p.Status)
+	require.Contains(t, p.Reason, "pods.yaml:4: ")
+	require.Contains(t, string(p.Data), "name: a")
+}
+
+const node = `
+-- nodes/n1/host/ip-link.json --
+[{"ifindex":1,"ifname":"lo","flags":["LOOPBACK","UP"],"mtu":65536,"link_type":"loopback","promiscuity":0},
+{"ifindex":5,"link_index":2,"ifname":"veth5","mtu":1450,"link_netnsid":0,"promiscuity":0,"linkinfo":{"info_kind":"veth"}}]
+-- nodes/n1/host/ip-addr.json --
+[{"ifindex":1,"ifname":"lo","addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8,"scope":"host","label":"lo"}]}]
+-- nodes/n1/host/ip-route4.json --
+[{"dst":"default","gateway":"10.0.0.1","dev":"eth0","flags":[]},
+{"dst":"10.9.0.0/16","dev":"eth0","table":"mystery","flags":[]}]
+-- nodes/n1/host/ip-rule.json --
+[{"priority":0,"src":"all","table":"local"}]
+-- nodes/n1/host/ip-rule6.json --
+[{"priority":0,"src":"all","table":"local"}]
+-- nodes/n1/host/ip-neigh.json --
+[{"dst":
+-- nodes/n1/host/bridge-fdb.json --
+[]
+-- nodes/n1/host/iptables-save.txt --
+# Generated by iptables-save v1.8.9
+*nat
+:PREROUTING ACCEPT [5:300]
+[5:300] -A PREROUTING -j ACCEPT
+what is this
+COMMIT
+-- nodes/n1/host/ip6tables-save.txt --
+*filter
+:INPUT ACCEPT [0:0]
+-- nodes/n1/host/iptables-legacy-save.txt --
+-- nodes/n1/host/nft.json --
+{"nftables": [
+-- nodes/n1/host/ipset.txt --
+create KUBE hash:ip family inet
+add KUBE 10.0.0.1
+-- nodes/n1/host/ipvsadm.txt --
+-A -t 10.96.0.1:443 -s rr
+-a -t 10.96.0.1:443 -r 192.0.2.1:6443 -m -w 1
+-- nodes/n1/host/conntrack.txt --
+tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1000 dport=80 src=10.0.0.2 dst=10.0.0.1 sport=80 dport=1000 [ASSURED] mark=1 use=1
+-- nodes/n1/host/sysctl.txt --
+kernel.osrelease = 6.1.0-test
+kernel.hostname = n1
+net.ipv4.ip_forward = 1
+net.netfilter.nf_conntrack_count = 7
+net.netfilter.nf_conntrack_max = 99
+-- nodes/n1/host/ss.txt --
+tcp LISTEN 0 4096 *:10250 *:*
+-- nodes/n1/demo_a/ip-addr.json --
+[{"ifindex":2,"link_index":5,"ifname":"eth0","mtu":1450,"link_netnsid":0,"promiscuity":0,"linkinfo":{"info_kind":"veth"},"addr_info":[]}]
+-- nodes/n1/files/run/flannel/subnet.env --
+FLANNEL_MTU=1450
+-- nodes/n1/odd/x --
+-- external/gw/ip-route4.json --
+[]
+-- external/client/host/sysctl.txt --
+net.ipv4.ip_forward=0
+`
+
+func TestNode(t *testing.T) {
+	s := imported(t, raw(cluster+node))
+	require.Equal(t, []string{"n1"}, s.NodeNames())
+	require.Equal(t, []string{"client", "gw"}, s.ExternalNames())
+	require.Equal(t, []string{"nodes/n1/files/run/flannel/subnet.env"}, s.Files("n1"))
+	n, err := s.Node("n1")
+	require.NoError(t, err)
+	require.Equal(t, &nodedump.NodeNetworkStackDump{
+		Name: "n1", Kernel: "6.1.0-test", Netns: []string{"host", "demo_a"},
+		Pods: []nodedump.PodNetInfo{
+			{Namespace: "demo", Name: "a", UID: "u-a", Netns: "demo_a"},
+			{Namespace: "kube-system", Name: "proxy", UID: "u-p", Netns: "host", HostNetwork: true},
+		},
+		Notes: []string{
+			`host/ip-route4.json:2: route to 10.9.0.0/16: the number of table "mystery" is not known`,
+			`host/iptables-save.txt:4: "what is this" is neither chain nor rule`,
+			`odd: neither "host" nor <namespace>_<pod>, ignored`,
+		},
+	}, n)
+	host, err := s.NetNS("n1", "host")
+	require.NoError(t, err)
+	require.Equal(t, map[string]nodedump.Status{
+		"routes6": nodedump.StatusNotCollected, "neighbours": nodedump.StatusFailed, "programs": nodedump.StatusNotCollected,
+	}, host.Sections)
+	require.Equal(t, "ip-route6.json is missing", host.Reasons["routes6"])
+	require.Equal(t, "ip-neigh.json:1: unexpected EOF", host.Reasons["neighbours"])
+	require.Len(t, host.Routes, 1)
+	require.Equal(t, "127.0.0.1/8", host.Interfaces[0].Addrs[0].Prefix)
+	require.Equal(t, "demo_a", host.Interfaces[1].PeerNetns)
+	require.Equal(t, map[string]string{"net.ipv4.ip_forward": "1", "net.netfilter.nf_conntrack_count": "7", "net.netfilter.nf_conntrack_max": "99"}, host.Sysctls)
+	pod, err := s.NetNS("n1", "demo_a")
+	require.NoError(t, err)
+	require.Equal(t, "host", pod.Interfaces[0].PeerNetns)
+	require.Equal(t, nodedump.StatusNotCollected, pod.Sections["routes"])
+	gw, err := s.ExternalNetNS("gw", "host")
+	require.NoError(t, err)
+	require.Equal(t, nodedump.StatusNotCollected, gw.Sections["interfaces"])
+	client, err := s.ExternalNetNS("client", "host")
+	require.NoError(t, err)
+	require.Equal(t, "0", client.Sysctls["net.ipv4.ip_forward"])
+	checkTexts(t, host)
+}
+
+func checkTexts(t *testing.T, host *nodedump.NetNSInfo) {
+	for _, c := range []struct {
+		part   nodedump.Part
+		status nodedump.Status
+		reason string
+		data   string
+	}{
+		{host.IPTables, nodedump.StatusOK, "", "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\nCOMMIT\n"},
+		{host.IP6Tables, nodedump.StatusTruncated, "ip6tables-save.txt: the last table has no COMMIT", "*filter\n:INPUT ACCEPT [0:0]\n"},
+		{host.IPTablesLegacy, nodedump.StatusEmpty, "", ""},
+		{host.IP6TablesLegacy, nodedump.StatusNotCollected, "", ""},
+		{host.NFT, nodedump.StatusFailed, "nft.json:1: unexpected end of JSON input", ""},
+		{host.IPSet, nodedump.StatusOK, "", "create KUBE hash:ip family inet\nadd KUBE 10.0.0.1\n"},
+		{host.IPVS, nodedump.StatusOK, "", "{\n\"rules\": [\n\"-A -t 10.96.0.1:443 -s rr\",\n\"-a -t 10.96.0.1:443 -r 192.0.2.1:6443 -m -w 1\"\n]\n}\n"},
+		{host.Conntrack, nodedump.StatusOK, "", `{
+"count": 7,
+"max": 99,
+"entries": [
+{"family":4,"protocol":"tcp","src":"10.0.0.1:1000","dst":"10.0.0.2:80","replySrc":"10.0.0.2:80","replyDst":"10.0.0.1:1000","state":"ESTABLISHED","status":["ASSURED"],"mark":1}
+]
+}
+`},
+	} {
+		require.Equal(t, [3]string{string(c.status), c.reason, c.data}, [3]string{string(c.part.Status), c.part.Reason, string(c.part.Data)}, c.part.File)
+	}
+}
+
+func TestNothing(t *testing.T) {
+	for _, text := range []string{"", "-- readme.txt --\n", "-- cluster/x.txt --\n"} {
+		require.ErrorIs(t, rawimport.Import(raw(text), snapshot.NewWriter(snapshot.Meta{})), rawimport.ErrNothing)
+	}
+}
+
+func TestManyBadEntriesAreNotedOnce(t *testing.T) {
+	s := imported(t, raw("-- nodes/n/host/ss.txt --\ntcp LISTEN 0 0 *:80 *:*\n"+strings.Repeat("tcp LISTEN\n", 100)))
+	n, err := s.Node("n")
+	require.NoError(t, err)
+	require.Len(t, n.Notes, 21)
+	require.Equal(t, "host/ss.txt: 80 more entries could not be read", n.Notes[20])
+}
+
+func TestImportIsDeterministic(t *testing.T) {
+	var first []byte
+	for range 5 {
+		w := snapshot.NewWriter(snapshot.Meta{})
+		require.NoError(t, rawimport.Import(raw(cluster+node), w))
+		var b bytes.Buffer
+		require.NoError(t, w.WriteArchive(&b))
+		if first == nil {
+			first = b.Bytes()
+		}
+		require.True(t, bytes.Equal(first, b.Bytes()))
+	}
+}
+
+// FuzzImport gives any bytes to every parser.
+func FuzzImport(f *testing.F) {
+	for name, file := range raw(cluster + node) {
+		_ = name
+		f.Add(file.Data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tree := fstest.MapFS{}
+		for _, name := range []string{
+			"ip-addr.json", "ip-link.json", "ip-route4.json", "ip-route6.json", "ip-rule.json", "ip-rule6.json", "ip-neigh.json",
+			"bridge-fdb.json", "bridge-link.json", "iptables-save.txt", "nft.json", "ipset.txt", "ipvsadm.txt", "conntrack.txt", "sysctl.txt", "ss.txt",
+		} {
+			tree["nodes/n/host/"+name] = &fstest.MapFile{Data: data}
+		}
+		tree["cluster/pods.yaml"] = &fstest.MapFile{Data: data}
+		w := snapshot.NewWriter(snapshot.Meta{})
+		require.NoError(t, rawimport.Import(tree, w))
+		s, err := w.Snapshot()
+		require.NoError(t, err)
+		require.Empty(t, snapshot.Verify(s))
+		_, err = s.NetNS("n", "host")
+		require.NoError(t, err)
+	})
+}
