@@ -2,15 +2,14 @@ package analyze
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 )
 
-// manager makes the nodes of one walk. It implements [NetNodeManager] and
-// [CollectorManager].
+// manager makes the nodes of one walk. It implements [NetNodeManager].
 type manager struct {
 	n     *network
 	nodes map[model.Hop]model.NetNodeAction
@@ -39,19 +38,19 @@ func (m *manager) make(hop model.Hop) (model.NetNodeAction, error) {
 	switch hop.Type {
 	case model.NetNodeTypePod:
 		namespace, name, _ := strings.Cut(hop.ID, "/")
-		pod, err := m.CollectPod(namespace, name)
+		pod, err := m.n.collector.CollectPod(namespace, name)
 		if err != nil || m.n.plugin == nil {
 			return m.plain(hop, missing(err)), nil
 		}
 		return m.n.plugin.CreatePod(pod)
 	case model.NetNodeTypeNode:
-		node, err := m.CollectNode(hop.ID)
+		node, err := m.n.collector.CollectNode(hop.ID)
 		if err != nil || m.n.plugin == nil {
 			return m.plain(hop, missing(err)), nil
 		}
 		return m.n.plugin.CreateNode(node)
 	case model.NetNodeTypeExternal:
-		if _, known := m.n.ips.LoadExternal(m.n.snap, hop.ID); !known {
+		if !slices.Contains(m.n.snap.ExternalNames(), hop.ID) {
 			return plugin.NewOutside(hop), nil
 		}
 	}
@@ -78,25 +77,7 @@ func (m *manager) plain(hop model.Hop, why string) model.NetNodeAction {
 	return plugin.NewPlain(m.n.env, hop, place, ns)
 }
 
-// CollectPod implements [CollectorManager].
-func (m *manager) CollectPod(namespace, name string) (*k8s.Pod, error) {
-	pod, ok := m.n.ips.LoadPod(m.n.snap, namespace, name)
-	if !ok {
-		return nil, fmt.Errorf("no pod %s/%s in the bundle", namespace, name)
-	}
-	return pod, nil
-}
-
-// CollectNode implements [CollectorManager].
-func (m *manager) CollectNode(name string) (*k8s.NodeInfo, error) {
-	node, ok := m.n.ips.LoadNode(m.n.snap, name)
-	if !ok {
-		return nil, fmt.Errorf("no node %s in the bundle", name)
-	}
-	return node, nil
-}
-
 var (
 	_ NetNodeManager   = (*manager)(nil)
-	_ CollectorManager = (*manager)(nil)
+	_ CollectorManager = (*collector)(nil)
 )

@@ -91,12 +91,13 @@ type Options struct {
 // that many questions cost little more than one. It is safe for concurrent
 // use.
 type Analyzer struct {
-	snap     *snapshot.Snapshot
-	ips      *k8s.IPCache
-	atlas    *atlas
-	policy   *policy.NetworkPolicy
-	network  Network
-	unknowns []model.Doubt // about the bundle as a whole
+	snap      *snapshot.Snapshot
+	ips       *k8s.IPCache
+	atlas     *atlas
+	collector *collector
+	policy    *policy.NetworkPolicy
+	network   Network
+	unknowns  []model.Doubt // about the bundle as a whole
 
 	plugin, pluginEvidence, proxyMode string
 }
@@ -107,7 +108,7 @@ func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 		return nil, fmt.Errorf("%w: --cloud-provider %q: only generic is known", ErrUsage, o.CloudProvider)
 	}
 	ips, problems := k8s.NewIPCache(snap)
-	a := &Analyzer{snap: snap, ips: ips, atlas: newAtlas(snap, ips)}
+	a := &Analyzer{snap: snap, ips: ips, atlas: newAtlas(snap, ips), collector: newCollector(snap, ips)}
 	a.note(problems)
 	d, err := a.choose(snap, o)
 	if err != nil {
