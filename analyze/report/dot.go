@@ -109,6 +109,11 @@ func (p *dotter) graph() {
 			p.place(pl)
 		}
 	}
+	for _, e := range p.g.ends {
+		if e.kind == endOutside {
+			p.end(e)
+		}
+	}
 	for _, e := range p.g.edges {
 		p.edge(e)
 	}
@@ -224,11 +229,6 @@ func (p *dotter) inside(pl *place) {
 		}
 	}
 	p.note(pl, id)
-	for _, e := range p.g.ends {
-		if e.place == pl && e.kind == endOutside {
-			p.end(e)
-		}
-	}
 }
 
 func (p *dotter) core(pl *place, id string) {

@@ -71,11 +71,26 @@ const (
 	endOutside
 )
 
-// draw lays out d as places and edges.
+// draw turns d into places and edges.
 func draw(d *Diagnosis) *drawing {
-	g := &drawing{d: d, rank: map[string]int{}}
 	branches := d.drawn()
-	g.left = len(d.Branches) - len(branches)
+	g := &drawing{d: d, rank: map[string]int{}, left: len(d.Branches) - len(branches)}
+	g.walk(branches)
+	if g.left > 0 {
+		g.shares()
+	}
+	g.intended()
+	for _, s := range d.Suspicions {
+		if s.On != (model.Hop{}) {
+			p := g.place(s.On)
+			p.notes = append(p.notes, s)
+		}
+	}
+	return g
+}
+
+// walk adds the ways of branches, all requests before the first reply.
+func (g *drawing) walk(branches []*Branch) {
 	for _, b := range branches {
 		g.journey(b.Request, edgeRequest, b.Share)
 	}
@@ -87,17 +102,20 @@ func draw(d *Diagnosis) *drawing {
 			g.stop(b.Request.At, b.Request.At.String(), &end{title: "no answer", why: b.Reply.Reason}, b.Share)
 		}
 	}
-	g.intended()
-	for _, s := range d.Suspicions {
-		if s.On != (model.Hop{}) {
-			p := g.place(s.On)
-			p.notes = append(p.notes, s)
+}
+
+// shares gives the edges of g their shares of all branches, of which g draws
+// only some.
+func (g *drawing) shares() {
+	all := &drawing{d: g.d, rank: map[string]int{}}
+	for i := range g.d.Branches {
+		all.journey(g.d.Branches[i].Request, edgeRequest, g.d.Branches[i].Share)
+	}
+	for _, e := range g.edges {
+		if at := all.like(e); at >= 0 {
+			e.share = all.edges[at].share
 		}
 	}
-	if len(g.places) == 0 && d.Source.Name != "" {
-		g.place(model.Hop{Type: model.NetNodeType(d.Source.Type), ID: d.Source.Name}).first = true
-	}
-	return g
 }
 
 // maxDrawn is how many branches a picture shows: more cannot be read.
@@ -156,9 +174,7 @@ func (g *drawing) device(p *place, dev string) string {
 
 // edge adds e to the edge like it, which is new if there is none.
 func (g *drawing) edge(e edge) {
-	at := slices.IndexFunc(g.edges, func(o *edge) bool {
-		return o.from == e.from && o.to == e.to && o.kind == e.kind && o.tunnel == e.tunnel
-	})
+	at := g.like(&e)
 	if at < 0 {
 		g.edges = append(g.edges, &e)
 		return
@@ -167,6 +183,13 @@ func (g *drawing) edge(e edge) {
 	have.share += e.share
 	have.what = union(have.what, e.what)
 	have.outer = union(have.outer, e.outer)
+}
+
+// like returns the index of the edge like e, -1 if there is none.
+func (g *drawing) like(e *edge) int {
+	return slices.IndexFunc(g.edges, func(o *edge) bool {
+		return o.from == e.from && o.to == e.to && o.kind == e.kind && o.tunnel == e.tunnel
+	})
 }
 
 func union(have, more []string) []string {

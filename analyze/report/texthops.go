@@ -41,7 +41,11 @@ func (t *texter) hops(d Direction) {
 		t.hop(i, h, wide)
 		last := i == len(d.Hops)-1
 		if last && d.Reason != "" && d.Disposition != model.Delivered {
-			t.line("       ", "× ", red, d.Reason)
+			sign, i := "× ", red
+			if d.Disposition == model.ExitsCluster {
+				sign, i = "→ ", plain
+			}
+			t.line("       ", sign, i, d.Reason)
 			t.line("         ", "", cyan, d.Evidence)
 		}
 	}
