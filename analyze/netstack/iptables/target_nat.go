@@ -158,7 +158,7 @@ func tooMany(n *natRange) (netfilter.Verdict, string) {
 func natOption(options []option, name string) (n natRange, found bool, err error) {
 	n.base = -1
 	for _, o := range options {
-		if o.name != name {
+		if o.name != name && o.name+"s" != name { // "--to-port" is short for "--to-ports"
 			continue
 		}
 		if found {

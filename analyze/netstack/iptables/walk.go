@@ -4,9 +4,13 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
-// maxSteps bounds the rules that one packet is compared with in one table: a
-// text can be written that needs exponentially many.
-const maxSteps = 20_000_000
+// A text can be written that takes a packet through exponentially many rules,
+// so both how many it is compared with in one table and how many it matches
+// are bounded.
+const (
+	maxCompared = 20_000_000
+	maxMatched  = 10_000
+)
 
 // A frame is a chain and the next rule in it: where RETURN comes back to.
 type frame struct {
@@ -34,8 +38,8 @@ func (r *Ruleset) Run(table string, f *netfilter.Frame) netfilter.Verdict {
 func (r *Ruleset) walk(base *Chain, f *netfilter.Frame) netfilter.Verdict {
 	var room [16]frame
 	callers := room[:0]
-	at := frame{chain: base}
-	for steps := 0; steps < maxSteps; steps++ {
+	at, matched := frame{chain: base}, 0
+	for compared := 0; compared < maxCompared && matched < maxMatched; compared++ {
 		if at.next >= len(at.chain.Rules) {
 			if len(callers) == 0 {
 				return netfilter.Return
@@ -48,6 +52,7 @@ func (r *Ruleset) walk(base *Chain, f *netfilter.Frame) netfilter.Verdict {
 		if !rule.matched(f, r) {
 			continue
 		}
+		matched++
 		switch v := r.apply(at.chain, rule, f); v {
 		case netfilter.Continue:
 			j, ok := rule.target.(*jump)
