@@ -30,6 +30,7 @@ type hop struct {
 	via    netip.Addr
 	weight float64
 	onlink bool
+	own    bool // via is an address of this namespace: the destination is taken to be on link
 	dead   bool // its device is down or gone
 	idle   bool // no carrier, and the sysctl ignore_routes_with_linkdown is on
 }
@@ -136,22 +137,22 @@ func (f *FIB) newHops(e *entry) ([]hop, error) {
 // judge finds out whether a packet can go by h. When a device goes down the
 // kernel removes its routes or marks them dead (fib_sync_down_dev,
 // fib6_ifdown), but for IPv4 routes of host scope: addresses stay reachable
-// from inside. When it loses its carrier they are only marked.
+// from inside. When it loses its carrier they are only marked linkdown, and
+// dumped as dead too if a sysctl has them ignored (fib_nexthop_info).
 func (f *FIB) judge(h *hop, e *entry, flags []string) {
-	h.dead = slices.Contains(flags, "dead")
+	dead := slices.Contains(flags, "dead")
 	linkdown := slices.Contains(flags, "linkdown")
-	if dev := f.devices.byName[h.dev]; dev != nil {
-		if !dev.up() && (e.prefix.Addr().Is6() || e.scope < scopeHost) {
-			h.dead = true
-		}
-		linkdown = linkdown || slices.Contains(dev.Flags, "NO-CARRIER")
-	} else if f.devices.known {
-		h.dead = true
+	dev := f.devices.byName[h.dev]
+	switch {
+	case dev == nil:
+		h.dead = dead || f.devices.known
+	case !dev.up():
+		h.dead = dead || e.prefix.Addr().Is6() || e.scope < scopeHost
+	case linkdown:
+		h.idle = dead || f.ignoresLinkdown(h.dev, e.prefix.Addr().Is6())
+	default:
+		h.dead = dead
 	}
-	if linkdown && !e.prefix.Addr().Is6() && e.scope >= scopeHost {
-		linkdown = false
-	}
-	h.idle = linkdown && f.ignoresLinkdown(h.dev, e.prefix.Addr().Is6())
 }
 
 // ignoresLinkdown is ip_ignore_linkdown and ip6_ignore_linkdown: conf/all
@@ -182,11 +183,12 @@ func (e *entry) uses(dev string, d *devices) bool {
 	return false
 }
 
-// pickable returns the weights of the hops, 0 for those that cannot be used.
-func (e *entry) pickable() []float64 {
+// pickable returns the weights of the hops, 0 for those that cannot be
+// used, by oif unless that is "".
+func (e *entry) pickable(oif string) []float64 {
 	weights := make([]float64, len(e.hops))
 	for i := range e.hops {
-		if e.hops[i].good("", false) {
+		if e.hops[i].good(oif, false) {
 			weights[i] = e.hops[i].weight
 		}
 	}

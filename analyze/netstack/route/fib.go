@@ -64,6 +64,7 @@ func New(info *nodedump.NetNSInfo) (*FIB, []error) {
 	}
 	f.deriveLocal()
 	f.sortTables()
+	f.markOwnGateways()
 	f.addNeighbours()
 	return f, p.errs
 }

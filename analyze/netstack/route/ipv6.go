@@ -19,8 +19,12 @@ func (f *FIB) lookupIPv6(q Query, c *netfilter.Choices) Result {
 		return f.refused(q, a, doubt)
 	}
 	r := f.result(q, a, doubt)
-	if a.entry.typ == TypeUnicast && (!fl.strict || fl.near == "") { // fib6_select_path
-		f.pickHop(&r, a.entry, c)
+	if a.entry.typ == TypeUnicast { // fib6_select_path
+		only := ""
+		if fl.strict {
+			only = fl.near
+		}
+		f.pickHop(&r, a.entry, only, c)
 	}
 	if q.Dst.IsMulticast() {
 		r.Type = TypeMulticast

@@ -1,6 +1,8 @@
 package route
 
 import (
+	"net/netip"
+
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
@@ -19,7 +21,12 @@ func (f *FIB) result(q Query, a answer, doubt *model.Doubt) Result {
 	return r
 }
 
-func (r *Result) take(h *hop) { r.Dev, r.Via, r.OnLink = h.dev, h.via, h.onlink }
+func (r *Result) take(h *hop) {
+	r.Dev, r.Via, r.OnLink = h.dev, h.via, h.onlink
+	if h.own {
+		r.Via = netip.Addr{}
+	}
+}
 
 // refused is the Result of a packet that no route takes, or that a route or
 // rule refuses.
@@ -34,9 +41,9 @@ func (f *FIB) refused(q Query, a answer, doubt *model.Doubt) Result {
 }
 
 // pickHop is fib_select_multipath: it lets c pick one of the hops that can be
-// used, each by its weight.
-func (f *FIB) pickHop(r *Result, e *entry, c *netfilter.Choices) *hop {
-	weights := e.pickable()
+// used, each by its weight; those by the device only unless that is "".
+func (f *FIB) pickHop(r *Result, e *entry, only string, c *netfilter.Choices) *hop {
+	weights := e.pickable(only)
 	n := 0
 	if c != nil {
 		n = c.Pick(weights)

@@ -78,6 +78,22 @@ func (f *FIB) sortTables() {
 	}
 }
 
+// markOwnGateways finds the IPv4 routes through an address of the namespace
+// itself. The kernel takes their destinations to be on link (fib_check_nh
+// gives such a next hop host scope, rt_set_nexthop uses those of link scope).
+func (f *FIB) markOwnGateways() {
+	for _, t := range f.v4.tables {
+		for _, entries := range t.lpm.All4() {
+			for _, e := range entries {
+				for i := range e.hops {
+					h := &e.hops[i]
+					h.own = h.via.Is4() && !h.onlink && f.IsLocal(h.via)
+				}
+			}
+		}
+	}
+}
+
 // An answer is what a table or the rules say: an entry and which of its hops,
 // nothing (entry nil, refusal ""), or that a rule refuses the packet.
 type answer struct {

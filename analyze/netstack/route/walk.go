@@ -69,14 +69,11 @@ func (f *FIB) suppresses(r *rule, a answer) bool {
 }
 
 // askMerged is fib_lookup without custom rules: one search in local and main
-// together, so that the longest prefix of both wins, and one in default,
-// which is also asked if the first one refuses.
+// together, so that the longest prefix of both wins, then one in default.
 func (f *FIB) askMerged(fl *flow) answer {
 	a := f.v4.both.lookup4(fl)
-	if a.entry == nil || a.refusal != "" {
-		if t := f.v4.tables[TableDefault]; t != nil {
-			a = t.lookup4(fl)
-		}
+	if a.entry == nil || a.refusal == TypeThrow {
+		a = f.v4.tables[TableDefault].lookup4(fl)
 	}
 	if a.entry == nil || a.refusal == TypeThrow {
 		return answer{}
