@@ -199,3 +199,5 @@ func parseAny(text string) (*iptables.Ruleset, []error) {
 	sets, _ := ipset.Parse(part("ipset-save.txt", setText))
 	return iptables.Parse(part("iptables-save.txt", text), sets)
 }
+
+func hex(n uint32) string { return strconv.FormatUint(uint64(n), 16) }
