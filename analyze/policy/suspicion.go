@@ -29,7 +29,7 @@ func (n *NetworkPolicy) Suspicions(src, dst model.Endpoint, port uint16, protoco
 		}
 		s := model.Suspicion{
 			Level: model.SuspicionLevelWarning, Code: "policy/denied",
-			Message: fmt.Sprintf("%s is isolated for %s by %s, and none of them allows %s %s",
+			Message: fmt.Sprintf("%s is isolated for %s by %s: no rule allows %s %s",
 				side.pod, side.direction, several(policies), what, side.toward),
 			Remedy: fmt.Sprintf("If it is meant to pass, add an %s rule for %s %s to NetworkPolicy %s.", side.direction, what, side.toward, policies[0]),
 		}
