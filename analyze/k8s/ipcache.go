@@ -73,6 +73,16 @@ func (c *IPCache) GetPodFromName(namespace, name string) (*corev1.Pod, bool) {
 	return p, ok
 }
 
+// Pods returns all pods, sorted by namespace and name, those that have ended
+// too. The caller must not change them.
+func (c *IPCache) Pods() []*corev1.Pod {
+	out := make([]*corev1.Pod, 0, len(c.pods))
+	for _, name := range sortedKeys(c.pods) {
+		out = append(out, c.pods[name])
+	}
+	return out
+}
+
 // GetPodNode returns the name of the node on which the pod that owns ip runs.
 func (c *IPCache) GetPodNode(ip netip.Addr) (string, bool) {
 	p, ok := c.GetPodFromIP(ip)

@@ -265,7 +265,7 @@ func (d dice) policy(i int) (p networkingv1.NetworkPolicy) {
 
 func (d dice) pod(i int) (p corev1.Pod) {
 	p.Name, p.Namespace, p.Labels = fmt.Sprintf("pod%d", i), fmt.Sprintf("n%d", i%3), d.labels()
-	p.Status.Phase, p.Status.PodIP = corev1.PodRunning, fmt.Sprintf("10.%d.%d.%d", i/750, i%3, i/3%250+1)
+	p.Status.Phase, p.Status.PodIP = corev1.PodRunning, fmt.Sprintf("10.%d.%d.%d", i/750, i%3, i/3%250+2)
 	p.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{
 		{Name: one(d, "http", "web"), ContainerPort: one[int32](d, 80, 81), Protocol: corev1.ProtocolTCP},
 		{Name: "dns", ContainerPort: 80, Protocol: one(d, corev1.ProtocolUDP, corev1.ProtocolTCP)},

@@ -2,8 +2,6 @@
 package policy
 
 import (
-	"errors"
-
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/snapshot"
@@ -35,12 +33,11 @@ func New(snap *snapshot.Snapshot, ips *k8s.IPCache) (n *NetworkPolicy, errs []er
 		}
 		byNamespace[policies[i].Namespace] = append(byNamespace[policies[i].Namespace], p)
 	}
-	pods, podErr := snap.Pods()
-	namespaces, nsErr := snap.Namespaces()
-	if err := errors.Join(podErr, nsErr); err != nil {
+	namespaces, err := snap.Namespaces()
+	if err != nil {
 		errs = append(errs, err)
 	}
-	n.addSubjects(pods, namespaceLabels(namespaces), byNamespace)
+	n.addSubjects(ips.Pods(), namespaceLabels(namespaces), byNamespace)
 	return n, errs
 }
 

@@ -84,10 +84,9 @@ func namedLabels(namespace string, have map[string]string) labels.Set {
 }
 
 // addSubjects finds which policies select which pods.
-func (n *NetworkPolicy) addSubjects(pods []corev1.Pod, namespaces map[string]labels.Set, byNamespace map[string][]*policy) {
+func (n *NetworkPolicy) addSubjects(pods []*corev1.Pod, namespaces map[string]labels.Set, byNamespace map[string][]*policy) {
 	classes := map[string]*class{}
-	for i := range pods {
-		pod := &pods[i]
+	for _, pod := range pods {
 		if pod.Spec.HostNetwork {
 			continue
 		}
