@@ -100,7 +100,7 @@ func (b builder) dev(f []string, line int) {
 			n, _ := strconv.Atoi(id)
 			d.VXLAN = &nodedump.VXLAN{ID: n, Local: local, Port: 8472}
 		case strings.Contains(w, "/"):
-			d.Addrs = append(d.Addrs, nodedump.Addr{Prefix: w, Scope: "global"})
+			d.Addrs = append(d.Addrs, nodedump.Addr{Prefix: w, Scope: map[bool]string{true: "host", false: "global"}[d.Name == "lo"]})
 		default:
 			d.MAC = w
 		}
