@@ -24,15 +24,20 @@ func (f *FIB) addrType4(a netip.Addr, dev string) netfilter.AddrType {
 	case a.IsMulticast():
 		return netfilter.AddrMulticast
 	}
-	local := f.v4.tables[TableLocal]
-	if f.merged {
-		local = f.v4.both // the two tables share one trie then
-	}
-	got := local.lookup4(&flow{dst: a})
+	got := f.localTable().lookup4(&flow{dst: a})
 	if got.entry == nil || got.refusal != "" || dev != "" && got.entry.hops[0].dev != dev {
 		return netfilter.AddrUnicast
 	}
 	return addrTypeOf(got.entry.typ)
+}
+
+// localTable returns the IPv4 table local, which shares one trie with main
+// unless there are custom rules.
+func (f *FIB) localTable() *table {
+	if f.merged {
+		return f.v4.both
+	}
+	return f.v4.tables[TableLocal]
 }
 
 func addrTypeOf(t Type) netfilter.AddrType {

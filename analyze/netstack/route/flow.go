@@ -20,6 +20,7 @@ type flow struct {
 	local           bool   // a local sender, whose uid is not known
 	near            string // IPv6: routes by this device are preferred
 	strict          bool   // IPv6: only routes by near count (RT6_LOOKUP_F_IFACE)
+	least           scope  // IPv4: routes of a larger scope do not count
 	ignoreLinkstate bool
 }
 

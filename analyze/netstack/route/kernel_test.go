@@ -81,8 +81,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.batch(t)
 	w.sysctls()
 	w.custom = w.IntN(3) > 0
-	for range 60 {
-		w.addTo(4, "route append %s", w.route4())
+	for i := range 60 {
+		w.addTo(4, "route append %s", w.route4(i > 40))
 		w.addTo(6, "route append %s", w.route6())
 	}
 	if w.custom {
@@ -130,12 +130,16 @@ func (w *world) source(family int) string {
 }
 
 func (w *world) newAddress(family int) string {
-	a := w.ip4()
-	if family == 6 {
-		a = w.ip6()
+	for {
+		a := w.ip4()
+		if family == 6 {
+			a = w.ip6()
+		}
+		if !slices.Contains(w.own[family], a) {
+			w.own[family] = append(w.own[family], a)
+			return a
+		}
 	}
-	w.own[family] = append(w.own[family], a)
-	return a
 }
 
 // batch runs the scripts; the kernel refuses some of what is random.
@@ -217,12 +221,12 @@ func (w *world) addresses() {
 			default:
 				w.add("addr add %s/%s brd + dev d%d%s", w.newAddress(4), w.pick("8", "16", "24", "25", "30", "31", "32"), i, scope)
 			}
-			w.add("addr add %s/%s dev d%d nodad", w.newAddress(6), w.pick("32", "64", "112", "128"), i)
+			w.addTo(6, "addr add %s/%s dev d%d nodad", w.newAddress(6), w.pick("32", "64", "112", "128"), i)
 		}
 	}
 	if w.IntN(2) == 0 {
 		w.add("addr add %s/32 dev lo", w.ip4())
-		w.add("addr add %s/128 dev lo", w.ip6())
+		w.addTo(6, "addr add %s/128 dev lo", w.ip6())
 	}
 }
 
@@ -241,7 +245,9 @@ func (w *world) table() string {
 	return w.pick("main", "main", "main", "100", "101", "102", "default", "local")
 }
 
-func (w *world) route4() string {
+// route4 returns routes through gateways, or others: the kernel resolves
+// gateways once, when the route is added.
+func (w *world) route4(gateway bool) string {
 	tail := " table " + w.table()
 	if w.IntN(3) == 0 {
 		tail += fmt.Sprintf(" metric %d", w.IntN(3)*10)
@@ -254,22 +260,28 @@ func (w *world) route4() string {
 	if w.IntN(6) == 0 {
 		tail += " src " + w.source(4)
 	}
-	if w.IntN(8) == 0 {
+	if !gateway && w.IntN(8) == 0 {
 		tail += " scope " + w.pick("link", "host", "site")
 	}
-	switch w.IntN(12) {
+	switch w.IntN(6) {
 	case 0:
+		if gateway {
+			return dst + " via inet6 fe80::1 dev " + w.dev() + tail
+		}
 		return w.pick("blackhole", "unreachable", "prohibit", "throw", "throw") + " " + dst + tail
 	case 1:
+		if gateway {
+			return dst + tail + " nexthop via " + w.ip4() + " dev " + w.dev() + " onlink weight 3 nexthop via " + w.ip4() + " dev " + w.dev() + " onlink"
+		}
 		return w.pick("local", "broadcast", "multicast") + " " + dst + " dev " + w.pick("lo", w.dev()) + tail
-	case 2:
-		return dst + " via inet6 fe80::1 dev " + w.dev() + tail
-	case 3, 4:
-		return dst + tail + " nexthop via " + w.ip4() + " dev " + w.dev() + " onlink weight 3 nexthop via " + w.ip4() + " dev " + w.dev() + " onlink"
-	case 5, 6:
-		return dst + " via " + w.ip4() + tail
-	case 7, 8:
-		return dst + " via " + w.ip4() + " dev " + w.dev() + tail + " onlink"
+	case 2, 3:
+		if gateway {
+			return dst + " via " + w.ip4() + tail
+		}
+	case 4:
+		if gateway {
+			return dst + " via " + w.ip4() + " dev " + w.dev() + tail + " onlink"
+		}
 	}
 	return dst + " dev " + w.dev() + tail
 }
@@ -283,8 +295,9 @@ func (w *world) route6() string {
 	if w.IntN(3) == 0 {
 		tail += fmt.Sprintf(" metric %d", 10+w.IntN(3)*10)
 	}
+	plain := tail
 	if w.IntN(6) == 0 {
-		tail += " src " + w.source(6)
+		tail += " src " + w.source(6) // of one of several next hops no dump shows it
 	}
 	switch w.IntN(9) {
 	case 0:
@@ -292,11 +305,11 @@ func (w *world) route6() string {
 	case 1:
 		return "local " + dst + " dev " + w.pick("lo", w.dev()) + tail
 	case 2:
-		return dst + tail + " nexthop via fe80::1 dev " + w.dev() + " weight 2 nexthop via fe80::2 dev " + w.dev()
+		return dst + plain + " nexthop via fe80::1 dev " + w.dev() + " weight 2 nexthop via fe80::2 dev " + w.dev()
 	case 3, 4:
-		return dst + " via " + w.ip6() + tail
+		return dst + " via " + w.ip6() + plain
 	case 5, 6:
-		return dst + " via fe80::7 dev " + w.dev() + tail
+		return dst + " via fe80::7 dev " + w.dev() + plain
 	}
 	return dst + " dev " + w.dev() + tail
 }
@@ -478,11 +491,17 @@ func (w *world) kernelSays(t *testing.T, answer string, q Query) string {
 
 // weSay returns every way in which our answer may come out.
 func (f *FIB) weSay(q Query) (all []string) {
-	if r := f.Validate(q); r != nil && q.Dst.Is4() { // ip route get does not run ip6_rcv
-		return []string{"Invalid argument"} // also of the reverse path filter, as of Linux 6.14
-	}
 	for c := netfilter.NewChoices(); c.Next(); {
-		all = append(all, f.say(q, f.Lookup(q, c)))
+		r := f.Lookup(q, c)
+		checked := q
+		if checked.IIf != "" {
+			checked.OIf = r.Dev
+		}
+		if f.Validate(checked) != nil && q.Dst.Is4() { // ip route get does not run ip6_rcv
+			all = append(all, "Invalid argument") // also of the reverse path filter, since Linux 6.14
+			continue
+		}
+		all = append(all, f.say(q, r))
 	}
 	return all
 }

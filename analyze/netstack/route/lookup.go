@@ -90,7 +90,7 @@ func (f *FIB) output4(q Query, c *netfilter.Choices) Result {
 			}
 		}
 		r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
-		return r
+		return f.finish4(q, r)
 	}
 	h := &a.entry.hops[a.hop]
 	if q.OIf == "" {
@@ -193,7 +193,11 @@ func (f *FIB) multicastDevice(q Query) string {
 	if dev := f.devices.byAddr[q.Src]; dev != nil {
 		return dev.Name
 	}
-	return ""
+	a := f.localTable().lookup4(&flow{dst: q.Src}) // __ip_dev_find
+	if a.entry == nil || a.entry.typ != TypeLocal {
+		return ""
+	}
+	return a.entry.hops[0].dev
 }
 
 // isLocalMulticast is ipv4_is_local_multicast: 224.0.0.0/24.

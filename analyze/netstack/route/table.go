@@ -49,6 +49,7 @@ func (f *FIB) insert(fam *family, e *entry) {
 		fam.tables[e.table] = t
 	}
 	t.insert(e)
+	f.noteCustom(e)
 	if !f.merged || fam != &f.v4 || e.table != TableLocal && e.table != TableMain {
 		return
 	}
@@ -56,13 +57,12 @@ func (f *FIB) insert(fam *family, e *entry) {
 		fam.both = new(table)
 	}
 	fam.both.insert(e)
-	f.noteCustom(e)
 }
 
 // noteCustom remembers whether somebody other than the kernel added local
 // routes (fib_has_custom_local_routes).
 func (f *FIB) noteCustom(e *entry) {
-	if e.typ == TypeLocal && e.route != nil && e.route.Protocol != "kernel" && e.route.Protocol != "" {
+	if e.typ == TypeLocal && e.prefix.Addr().Is4() && e.route != nil && e.route.Protocol != "kernel" && e.route.Protocol != "" {
 		f.custom = true
 	}
 }
@@ -78,20 +78,39 @@ func (f *FIB) sortTables() {
 	}
 }
 
-// markOwnGateways finds the IPv4 routes through an address of the namespace
-// itself. The kernel takes their destinations to be on link (fib_check_nh
-// gives such a next hop host scope, rt_set_nexthop uses those of link scope).
+// markOwnGateways finds the IPv4 routes whose gateway is an address of the
+// namespace itself. The kernel takes their destinations to be on link:
+// fib_check_nh gives such a next hop host scope, and rt_set_nexthop uses
+// gateways of link scope only.
 func (f *FIB) markOwnGateways() {
-	for _, t := range f.v4.tables {
+	for id, t := range f.v4.tables {
 		for _, entries := range t.lpm.All4() {
 			for _, e := range entries {
 				for i := range e.hops {
 					h := &e.hops[i]
-					h.own = h.via.Is4() && !h.onlink && f.IsLocal(h.via)
+					h.own = h.via.Is4() && !h.onlink && f.gatewayScope(id, e, h) >= scopeHost
 				}
 			}
 		}
 	}
+}
+
+// gatewayScope is fib_check_nh_v4_gw: how near the gateway is, by the route's
+// own table or else by all. The kernel asks when the route is added; here the
+// state of the dump answers.
+func (f *FIB) gatewayScope(id int, e *entry, h *hop) scope {
+	fl := flow{dst: h.via, iif: loopback, oif: h.dev, least: max(e.scope+1, scopeLink), ignoreLinkstate: true}
+	a := answer{}
+	if id != TableMain {
+		a = f.v4.tables[id].lookup4(&fl)
+	}
+	if a.entry == nil || a.refusal != "" {
+		a, _ = f.ask(&fl)
+	}
+	if a.entry == nil || a.refusal != "" {
+		return scopeLink
+	}
+	return a.entry.scope
 }
 
 // An answer is what a table or the rules say: an entry and which of its hops,
@@ -122,7 +141,7 @@ func (t *table) lookup4(fl *flow) (a answer) {
 // fit4 returns the first of the entries of one destination that fits.
 func fit4(entries []*entry, fl *flow) answer {
 	for _, e := range entries {
-		if e.tos != 0 && e.tos != fl.tos&tosMask {
+		if e.tos != 0 && e.tos != fl.tos&tosMask || e.scope < fl.least {
 			continue
 		}
 		if e.refuses() {

@@ -24,6 +24,10 @@ const (
 // ip_route_input_slow and fib_validate_source, for IPv6 those of ip6_rcv_core.
 // It is nil for packets that were born here and for those that are not routed
 // anyway.
+//
+// Which checks apply to a packet that is forwarded depends on the device that
+// it is to leave by: q.OIf names it, as [Result].Dev said; if that is "" the
+// first next hop of a multipath route counts.
 func (f *FIB) Validate(q Query) *Refusal {
 	q.Src, q.Dst = clean(q.Src), clean(q.Dst)
 	switch {
@@ -88,6 +92,8 @@ func martian(format string, args ...any) *Refusal {
 // validateRouted is the rest of ip_route_input_slow: it routes the packet to
 // know which check comes next.
 func (f *FIB) validateRouted(q Query, dev string) *Refusal {
+	out := q.OIf
+	q.OIf = ""
 	fl := q.flow(&f.devices)
 	a, _ := f.ask(&fl)
 	if a.entry == nil || a.refusal != "" {
@@ -106,7 +112,10 @@ func (f *FIB) validateRouted(q Query, dev string) *Refusal {
 		return &Refusal{Code: codeMartian, Evidence: f.evidence(a.entry.line),
 			Why: fmt.Sprintf("destination %s is %s and cannot be forwarded to", q.Dst, a.entry.typ)}
 	}
-	return f.validateSource(q, dev, q.Dst, a.entry.hops[a.hop].dev)
+	if out == "" {
+		out = a.entry.hops[a.hop].dev
+	}
+	return f.validateSource(q, dev, q.Dst, out)
 }
 
 // validateSource is fib_validate_source. The packet is to leave by out, or to
