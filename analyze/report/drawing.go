@@ -330,7 +330,7 @@ func (g *drawing) travels(d Direction, i int) (what, outer []string) {
 	if p.Dst != before.Dst || i == 1 {
 		what = append(what, "to "+endText(p.Protocol, p.Dst))
 		if name := g.d.name(p.Dst.Addr()); name != "" && d.Kind == model.KindOpen {
-			what = append(what, "("+name+")")
+			what = append(what, "("+elide(name, 30)+")")
 		}
 	}
 	if out.Encap != nil {

@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image/png"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -113,5 +116,26 @@ func BenchmarkSVG(b *testing.B) {
 func BenchmarkPNG(b *testing.B) {
 	for b.Loop() {
 		require.NoError(b, WritePNG(context.Background(), &bytes.Buffer{}, healthy()))
+	}
+}
+
+// TestJSONDocumented demands that docs/json-output.md names every field and
+// every word of the output.
+func TestJSONDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/json-output.md")
+	require.NoError(t, err)
+	for _, c := range cases {
+		var b bytes.Buffer
+		require.NoError(t, WriteJSON(&b, c.d()))
+		for _, field := range regexp.MustCompile(`(?m)^ *"(\w+)":`).FindAllStringSubmatch(b.String(), -1) {
+			require.Regexp(t, "`"+field[1]+"`", string(doc))
+		}
+	}
+	for d := model.Forwarded; d <= model.Unknown; d++ {
+		require.Contains(t, string(doc), "| `"+d.String()+"` |")
+	}
+	for _, o := range []model.Outcome{model.OutcomeReached, model.OutcomeRefused, model.OutcomeUnreachable, model.OutcomeTimeout,
+		model.OutcomeStalled, model.OutcomeUnknown, model.OutcomeMixed} {
+		require.Regexp(t, fmt.Sprintf("(?m)^\\| `%s` .*\\| %d \\|$", o, ExitCode(o)), string(doc))
 	}
 }
