@@ -263,7 +263,9 @@ func (m *ctStatus) match(f *netfilter.Frame) netfilter.Answer {
 	switch {
 	case (m.seenReply || m.confirmed) && answered:
 		return answerOf(!m.not)
-	case m.open || (m.seenReply || m.confirmed) && f.Ct.State == netfilter.CtRelated:
+	case m.open || m.confirmed || m.seenReply && f.Ct.State == netfilter.CtRelated:
+		// A new entry is confirmed once its packet has left: over loopback,
+		// that is before it comes in again.
 		return netfilter.Maybe
 	}
 	return answerOf(m.not)

@@ -19,7 +19,7 @@ func exactMatches() []extension {
 		{name: "icmpv6", class: Exact, options: icmp, buildMatch: matchICMP6},
 		{name: "ipv6-icmp", class: Exact, options: icmp, buildMatch: matchICMP6},
 		{name: "multiport", class: Exact, options: "sports source-ports dports destination-ports ports", buildMatch: matchMultiport},
-		{name: "conntrack", class: Partly, why: "EXPECTED and ASSURED states and --ctexpire are open", options: conntrackOptions, buildMatch: matchConntrack},
+		{name: "conntrack", class: Partly, why: "EXPECTED, ASSURED and, of a new entry, CONFIRMED are open, and --ctexpire", options: conntrackOptions, buildMatch: matchConntrack},
 		{name: "state", class: Exact, options: "state", buildMatch: matchState},
 		{name: "mark", class: Exact, options: "mark", buildMatch: matchMark},
 		{name: "connmark", class: Exact, options: "mark", buildMatch: matchConnmark},
