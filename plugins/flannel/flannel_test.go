@@ -1,0 +1,94 @@
+package flannel
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+func bundle(t *testing.T, resource string, objects ...runtime.Object) *snapshot.Snapshot {
+	t.Helper()
+	w := snapshot.NewWriter(snapshot.Meta{})
+	require.NoError(t, w.AddList(resource, objects...))
+	s, err := w.Snapshot()
+	require.NoError(t, err)
+	return s
+}
+
+func config(net, cni string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-flannel", Name: "kube-flannel-cfg"},
+		Data: map[string]string{"net-conf.json": net, "cni-conf.json": cni}}
+}
+
+func TestFacts(t *testing.T) {
+	for _, tt := range []struct {
+		name, net, cni string
+		cfg            Config
+		want           facts
+	}{
+		{"vxlan", `{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}`, "", Config{}, facts{backend: "vxlan", vni: 1, bridge: "cni0"}},
+		{"a name that contains vxlan is not vxlan", `{"Network":"10.244.0.0/16","Name":"no-vxlan","Backend":{"Type":"host-gw"}}`, "", Config{}, facts{backend: "host-gw", vni: 1, bridge: "cni0"}}, // anchors row r
+		{"VNI and DirectRouting", `{"Backend":{"Type":"vxlan","VNI":4096,"DirectRouting":true}}`, "", Config{}, facts{backend: "vxlan", vni: 4096, direct: true, bridge: "cni0"}},
+		{"another bridge", `{"Backend":{"Type":"vxlan"}}`, `{"plugins":[{"type":"flannel","delegate":{"bridge":"kube-bridge"}}]}`, Config{}, facts{backend: "vxlan", vni: 1, bridge: "kube-bridge"}},
+		{"options come first", `{"Backend":{"Type":"vxlan"}}`, "", Config{Backend: "host-gw", Bridge: "br9"}, facts{backend: "host-gw", vni: 1, bridge: "br9"}},
+		{"broken JSON tells nothing", `{"Backend":{"Type":"vxlan"`, "", Config{}, facts{vni: 1, bridge: "cni0"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := read(bundle(t, "configmaps", config(tt.net, tt.cni)), &tt.cfg)
+			got.networks = nil
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestDetect(t *testing.T) {
+	ds := func(name, image string) *appsv1.DaemonSet {
+		return &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "net", Name: name},
+			Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}}
+	}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Annotations: map[string]string{annotationPrefix + "backend-type": "vxlan"}}}
+	for _, tt := range []struct {
+		name  string
+		snap  *snapshot.Snapshot
+		found bool
+		saw   string
+	}{
+		{"by DaemonSet", bundle(t, "daemonsets", ds("kube-flannel-ds", "x")), true, "DaemonSet net/kube-flannel-ds"},
+		{"by image", bundle(t, "daemonsets", ds("cni", "ghcr.io/flannel-io/flannel:v0.27")), true, "DaemonSet net/cni"},
+		{"by ConfigMap", bundle(t, "configmaps", config("{}", "")), true, "ConfigMap kube-flannel/kube-flannel-cfg"},
+		{"by annotation", bundle(t, "nodes", node), true, "the nodes' annotation flannel.alpha.coreos.com/backend-type: vxlan"},
+		{"not at all", bundle(t, "daemonsets", ds("calico-node", "calico/node:v3")), false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation flannel.alpha.coreos.com/backend-type"},
+	} {
+		found, saw := detect(tt.snap)
+		require.Equal(t, tt.found, found, tt.name)
+		require.Equal(t, tt.saw, saw, tt.name)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	d := Descriptor()
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	d.Config.BindFlags(fs)
+	require.NoError(t, fs.Parse([]string{"-flannel-backend", "host-gw"}))
+	require.NoError(t, d.Config.Validate())
+	require.NoError(t, fs.Parse([]string{"-flannel-backend", "udp"}))
+	require.ErrorContains(t, d.Config.Validate(), `--flannel-backend "udp"`)
+}
+
+func TestAnnotations(t *testing.T) {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+		annotationPrefix + "backend-data": `{"VNI":1,"VtepMAC":"0a:00:00:00:00:01"}`, annotationPrefix + "public-ip": "192.0.2.1"}}}
+	require.Equal(t, "0a:00:00:00:00:01", vtepMAC(n))
+	require.Equal(t, "192.0.2.1", publicIP(n).String())
+	n.Annotations[annotationPrefix+"public-ip-overwrite"] = "192.0.2.9"
+	require.Equal(t, "192.0.2.9", publicIP(n).String())
+	require.Empty(t, vtepMAC(&corev1.Node{}))
+}
