@@ -109,7 +109,7 @@ func TestSpecificationHasTheTable(t *testing.T) {
 		want := strings.ReplaceAll(h.want, strings.Repeat("a", 120), "aaaa")
 		fmt.Fprintf(&table, "| %s | `%s` |\n", h.what, want)
 	}
-	for _, h := range damages(t) {
+	for _, h := range damages() {
 		fmt.Fprintf(&table, "| %s | `%s` |\n", h.what, h.want)
 	}
 	require.Contains(t, string(spec), table.String())
@@ -188,7 +188,7 @@ type damage struct {
 	want    string
 }
 
-func damages(t testing.TB) []damage {
+func damages() []damage {
 	good := entry{name: "a", data: "text"}
 	sum := "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
 	return []damage{
@@ -200,7 +200,7 @@ func damages(t testing.TB) []damage {
 }
 
 func TestDamagedParts(t *testing.T) {
-	for _, d := range damages(t) {
+	for _, d := range damages() {
 		t.Run(d.what, func(t *testing.T) {
 			s, err := snapshot.OpenArchive(bytes.NewReader(archive(t, d.entries...)), testLimits)
 			require.NoError(t, err)

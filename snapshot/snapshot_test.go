@@ -187,7 +187,7 @@ func TestFormIsThatOfTheSpecification(t *testing.T) {
 	require.NoError(t, err)
 	data, err := s.Read("nodes/n/netns/host/netns.json")
 	require.NoError(t, err)
-	require.Equal(t, `{
+	want := `{
 "key": "host",
 "interfaces": [],
 "routes": [
@@ -206,7 +206,8 @@ func TestFormIsThatOfTheSpecification(t *testing.T) {
 "sections": {},
 "reasons": {}
 }
-`, string(data))
+`
+	require.Equal(t, want, string(data)) //nolint:testifylint // the layout is what matters
 }
 
 func TestWriterRefuses(t *testing.T) {

@@ -86,26 +86,32 @@ func (r *rawRule) action(out *nodedump.Rule) (err error) {
 	if out.SuppressIfGroup, err = suppress(r.SuppressG); err != nil {
 		return err
 	}
-	for _, action := range []string{r.Action, r.Type, r.To} {
-		if action != "" && action != "unicast" && action != "lookup" {
-			out.Action = action
-		}
-	}
+	out.Action = r.verb()
 	switch {
-	case bool(r.NOP):
-		out.Action = "nop"
-	case r.Goto != nil:
-		out.Action = "goto"
-		if *r.Goto != "none" {
-			out.Goto, err = strconv.Atoi(string(*r.Goto))
-		}
+	case out.Action == "goto" && *r.Goto != "none":
+		out.Goto, err = strconv.Atoi(string(*r.Goto))
+	case out.Action == "" && !out.L3MDev && r.Table == "":
+		return errors.New("neither table nor action")
 	case out.Action == "" && !out.L3MDev:
-		if r.Table == "" {
-			return errors.New("neither table nor action")
-		}
 		out.Table, err = table(string(r.Table))
 	}
 	return err
+}
+
+// verb returns the action in any of its spellings, "" for a lookup.
+func (r *rawRule) verb() string {
+	if r.NOP {
+		return "nop"
+	}
+	if r.Goto != nil {
+		return "goto"
+	}
+	for _, action := range []string{r.Action, r.Type, r.To} {
+		if action != "" && action != "unicast" && action != "lookup" {
+			return action
+		}
+	}
+	return ""
 }
 
 // span writes a range as "1-5", a single value as "1".
