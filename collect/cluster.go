@@ -15,7 +15,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/tools/pager"
 
 	"github.com/pathsnap/pathsnap/collect/netns"
 	"github.com/pathsnap/pathsnap/snapshot"
@@ -141,21 +140,32 @@ func (r *clusterReader) resource(ctx context.Context, res resource) error {
 	return r.add(res.part(), items, err, start)
 }
 
-// list reads all pages of a resource.
+// list reads all pages of a resource. If the server forgets the list while it
+// is read, which takes it minutes, it is read again in one piece.
 func (r *clusterReader) list(ctx context.Context, res resource, version string) ([]runtime.Object, error) {
-	var items []runtime.Object
-	pages := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-		return r.objects.Resource(res.at(version)).List(ctx, o)
-	})
-	pages.PageSize = pageSize
-	pages.PageBufferSize = 1
-	err := pages.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
-		if item, ok := o.(*unstructured.Unstructured); ok {
-			items = append(items, trim(res, item))
-		}
-		return nil
-	})
+	items, err := r.pages(ctx, res, version, pageSize)
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		return r.pages(ctx, res, version, 0)
+	}
 	return items, err
+}
+
+// pages reads a resource in pages of a size. What came before an error is
+// returned with it.
+func (r *clusterReader) pages(ctx context.Context, res resource, version string, size int64) (items []runtime.Object, err error) {
+	options := metav1.ListOptions{Limit: size}
+	for {
+		page, err := r.objects.Resource(res.at(version)).List(ctx, options)
+		if err != nil {
+			return items, err
+		}
+		for i := range page.Items {
+			items = append(items, trim(res, &page.Items[i]))
+		}
+		if options.Continue = page.GetContinue(); options.Continue == "" {
+			return items, nil
+		}
+	}
 }
 
 // trim drops what analysis does not need before the next page comes.
