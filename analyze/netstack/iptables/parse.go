@@ -135,7 +135,7 @@ func isHook(name string) bool {
 func (p *parser) command(line string) {
 	words, err := split(p.words[:0], line)
 	p.words = words
-	if len(words) < 2 || words[0][0] != '-' {
+	if len(words) < 2 || !strings.HasPrefix(words[0], "-") {
 		p.fail(p.line, "line: "+line)
 		return
 	}
