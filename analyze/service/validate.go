@@ -149,12 +149,12 @@ func (k *KubeProxyServiceProcessor) whyNot(want *Decision, to netip.AddrPort, no
 		case e.addr == to:
 			return "an endpoint that this packet should not go to from node " + node + reason(want.Why)
 		case e.addr.Addr() == to.Addr():
-			return fmt.Sprintf("whose port is %d", e.addr.Port())
+			return fmt.Sprintf("an endpoint, but its port is %d", e.addr.Port())
 		}
 		all = append(all, k.owner(e.addr, e.pod))
 	}
 	if len(all) == 0 {
-		return "and it has no endpoint at all"
+		return "which is no endpoint of it; it has none"
 	}
 	return "which is no endpoint of it; " + several("its endpoints are ", all)
 }
