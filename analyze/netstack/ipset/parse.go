@@ -3,6 +3,7 @@ package ipset
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -41,6 +42,13 @@ func types() map[string][]dim {
 		"hash:ip,mac":       {dimIP, dimMAC},
 		"hash:ip,mark":      {dimIP, dimMark},
 	}
+}
+
+// Types returns the types of set that are understood, sorted.
+func Types() []string {
+	list := append(slices.Collect(maps.Keys(types())), "list:set")
+	slices.Sort(list)
+	return list
 }
 
 // Parse reads the text of "ipset save". It always returns usable Sets; each
