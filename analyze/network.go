@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/k8s"
@@ -82,7 +83,7 @@ type network struct {
 type Options struct {
 	NetworkPlugin string // name of a descriptor, "" to detect it
 	ProxyMode     string // iptables, ipvs or nftables; "" to detect it
-	ClusterCIDR   string // of the pods, "" to read it from the bundle
+	ClusterCIDR   string // ranges of pod addresses, separated by commas; "" to read them from the bundle
 	CloudProvider string // "" or generic: others are not known yet
 	Plugins       []*plugin.Descriptor
 }
@@ -117,11 +118,33 @@ func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 	a.policy, problems = policy.New(snap, ips)
 	a.note(problems)
 	env := plugin.Env{Snapshot: snap, IPCache: ips, Topology: topology.New(a.atlas), Atlas: a.atlas, HopOf: a.atlas.hopOf}
+	if env.ClusterCIDRs, err = clusterCIDRs(o.ClusterCIDR, ips); err != nil {
+		return nil, err
+	}
 	if err := a.services(snap, o, &env); err != nil {
 		return nil, err
 	}
 	a.network, err = generic{a}.CreateNetwork(env, d)
 	return a, err
+}
+
+// clusterCIDRs are the ranges of pod addresses: those of the option, or what
+// the bundle says.
+func clusterCIDRs(option string, ips *k8s.IPCache) (cidrs []netip.Prefix, err error) {
+	if option == "" {
+		for _, c := range ips.ClusterCIDRs() {
+			cidrs = append(cidrs, c.Prefix)
+		}
+		return cidrs, nil
+	}
+	for one := range strings.SplitSeq(option, ",") {
+		p, err := netip.ParsePrefix(strings.TrimSpace(one))
+		if err != nil {
+			return nil, fmt.Errorf("%w: --cluster-cidr: %w", ErrUsage, err)
+		}
+		cidrs = append(cidrs, p)
+	}
+	return cidrs, nil
 }
 
 // note keeps what could not be read for the report.

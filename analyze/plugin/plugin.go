@@ -8,6 +8,7 @@ package plugin
 
 import (
 	"flag"
+	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -41,6 +42,10 @@ type Env struct {
 	Topology *topology.Topology
 	Atlas    topology.Atlas
 	HopOf    func(topology.Place) model.Hop
+
+	// ClusterCIDRs are the ranges of pod addresses: those that were asked for,
+	// otherwise what the bundle says.
+	ClusterCIDRs []netip.Prefix
 }
 
 // A Descriptor describes a plugin: its name, its options, how to recognise it

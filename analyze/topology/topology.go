@@ -90,9 +90,8 @@ func (t *Topology) end(p Place, dev *nodedump.Interface) (End, bool) {
 }
 
 // Underlay returns who takes a frame to nexthop that leaves a machine by a
-// device whose wire the bundle does not show: the owner of the hardware
-// address if a machine of the bundle has it, otherwise the owner of nexthop.
-// asIs reports whether the frame's hardware address is the taker's own: between
+// device whose wire the bundle does not show: the owner of nexthop. asIs
+// reports whether the frame's hardware address is the taker's own: between
 // machines it may be a router's or be rewritten on the way.
 func (t *Topology) Underlay(at Place, nexthop netip.Addr, mac string) (end End, asIs, ok bool) {
 	owner, ok := t.atlas.Owner(nexthop)

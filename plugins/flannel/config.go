@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,9 +38,7 @@ func (c *Config) Validate() error {
 
 // netConf is net-conf.json, as far as it matters.
 type netConf struct {
-	Network     string
-	IPv6Network string
-	Backend     struct {
+	Backend struct {
 		Type          string
 		VNI           int
 		DirectRouting bool
@@ -58,11 +55,10 @@ type cniConf struct {
 
 // facts is what the bundle says about this flannel.
 type facts struct {
-	backend  string
-	direct   bool // DirectRouting: nodes of one subnet need no tunnel
-	vni      int
-	bridge   string
-	networks []netip.Prefix
+	backend string
+	direct  bool // DirectRouting: nodes of one subnet need no tunnel
+	vni     int
+	bridge  string
 }
 
 // read gathers the facts; options come before what the bundle says.
@@ -92,11 +88,6 @@ func (f *facts) fromNetConf(text string) {
 	f.direct = conf.Backend.DirectRouting
 	if conf.Backend.VNI != 0 {
 		f.vni = conf.Backend.VNI
-	}
-	for _, n := range []string{conf.Network, conf.IPv6Network} {
-		if p, err := netip.ParsePrefix(n); err == nil {
-			f.networks = append(f.networks, p)
-		}
 	}
 }
 

@@ -3,6 +3,7 @@ package flannel
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,10 +72,5 @@ func (f *flannel) CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error) {
 
 // inNetwork reports whether ip is of the pod network.
 func (f *flannel) inNetwork(ip netip.Addr) bool {
-	for _, n := range f.facts.networks {
-		if n.Contains(ip) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.env.ClusterCIDRs, func(n netip.Prefix) bool { return n.Contains(ip) })
 }

@@ -1,0 +1,161 @@
+package topology
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// book is an atlas of a few places.
+type book struct {
+	places []Place
+	netns  map[Place]*netstack.NetNS
+	owners map[string]Place
+}
+
+func (b *book) NetNS(p Place) *netstack.NetNS { return b.netns[p] }
+
+func (b *book) Places(base string) (places []Place) {
+	for _, p := range b.places {
+		if p.Base == base {
+			places = append(places, p)
+		}
+	}
+	return places
+}
+
+func (b *book) Owner(ip netip.Addr) (Place, bool) {
+	p, ok := b.owners[ip.String()]
+	return p, ok
+}
+
+func (b *book) add(t *testing.T, p Place, devices ...nodedump.Interface) {
+	t.Helper()
+	ns, problems := netstack.New(&nodedump.NetNSInfo{Key: p.Netns, File: p.ID() + "/netns.json", Interfaces: devices})
+	require.Empty(t, problems)
+	b.places = append(b.places, p)
+	b.netns[p] = ns
+}
+
+func dev(name, kind string, index, link int, mac string, addrs ...string) nodedump.Interface {
+	d := nodedump.Interface{Name: name, Kind: kind, Index: index, Link: link, MAC: mac, MTU: 1500, Flags: []string{"UP"}}
+	if link != 0 {
+		zero := 0
+		d.LinkNSID = &zero
+	}
+	for _, a := range addrs {
+		d.Addrs = append(d.Addrs, nodedump.Addr{Prefix: a, Scope: "global"})
+	}
+	return d
+}
+
+func port(d nodedump.Interface, master int) nodedump.Interface {
+	d.Master, d.Port = master, &nodedump.Port{State: "forwarding"}
+	return d
+}
+
+var (
+	host = Place{"nodes/n1", "host"}
+	podA = Place{"nodes/n1", "default_a"}
+	podB = Place{"nodes/n1", "default_b"}
+	far  = Place{"nodes/n2", "host"}
+)
+
+// atlas is a node with two pods on a bridge, and another node.
+func atlas(t *testing.T) *book {
+	b := &book{netns: map[Place]*netstack.NetNS{}, owners: map[string]Place{"192.0.2.1": host, "192.0.2.2": far}}
+	b.add(t, host,
+		dev("eth0", "", 2, 0, "02:00:00:00:00:01", "192.0.2.1/24"),
+		dev("cni0", "bridge", 3, 0, "02:00:00:00:01:00", "10.244.1.1/24"),
+		port(dev("vetha", "veth", 10, 2, "02:00:00:00:01:0a"), 3),
+		port(dev("vethb", "veth", 11, 2, "02:00:00:00:01:0b"), 3))
+	b.add(t, podA, dev("eth0", "veth", 2, 10, "0a:00:00:00:00:0a", "10.244.1.10/24"))
+	b.add(t, podB, dev("eth0", "veth", 2, 11, "0a:00:00:00:00:0b", "10.244.1.11/24"))
+	b.add(t, far, dev("eth0", "", 2, 0, "02:00:00:00:00:02", "192.0.2.2/24"))
+	return b
+}
+
+func TestPeer(t *testing.T) {
+	b := atlas(t)
+	top := New(b)
+	for _, tt := range []struct {
+		at   Place
+		dev  string
+		want End
+	}{
+		{podA, "eth0", End{host, "vetha"}},
+		{podB, "eth0", End{host, "vethb"}},
+		{host, "vetha", End{podA, "eth0"}},
+		{host, "vethb", End{podB, "eth0"}},
+		{host, "eth0", End{}},
+	} {
+		d, ok := b.NetNS(tt.at).Device(tt.dev)
+		require.True(t, ok)
+		got, found := top.Peer(tt.at, d)
+		require.Equal(t, tt.want, got, "%s %s", tt.at.ID(), tt.dev)
+		require.Equal(t, tt.want != End{}, found)
+	}
+	named := dev("eth0", "veth", 2, 10, "")
+	named.PeerNetns = "default_b"
+	_, found := top.Peer(podA, &named)
+	require.False(t, found, "the collector's word comes first, even where it leads nowhere")
+}
+
+func TestResolve(t *testing.T) {
+	b := atlas(t)
+	top := New(b)
+	for _, tt := range []struct {
+		name string
+		at   Place
+		dev  string
+		ip   string
+		mac  string
+		want netfilter.Answer
+	}{
+		{"a pod asks for its gateway", podA, "eth0", "10.244.1.1", "02:00:00:00:01:00", netfilter.Yes},
+		{"a pod asks for its neighbour", podA, "eth0", "10.244.1.11", "0a:00:00:00:00:0b", netfilter.Yes},
+		{"nobody has the address", podA, "eth0", "10.244.1.99", "", netfilter.No},
+		{"any address of the host answers on any device", podA, "eth0", "192.0.2.1", "02:00:00:00:01:00", netfilter.Yes},
+		{"the node asks for a pod", host, "cni0", "10.244.1.10", "0a:00:00:00:00:0a", netfilter.Yes},
+		{"the node asks for a node", host, "eth0", "192.0.2.2", "02:00:00:00:00:02", netfilter.Yes},
+		{"strangers on the underlay may answer", host, "eth0", "192.0.2.99", "", netfilter.Maybe},
+	} {
+		mac, got := top.From(tt.at).Resolve(b.NetNS(tt.at), tt.dev, netip.MustParseAddr(tt.ip))
+		require.Equal(t, tt.want, got, tt.name)
+		require.Equal(t, tt.mac, mac, tt.name)
+	}
+}
+
+func TestDownDevicesAnswerNobody(t *testing.T) {
+	b := atlas(t)
+	d, _ := b.NetNS(podB).Device("eth0")
+	d.Flags = nil
+	_, got := New(b).From(podA).Resolve(b.NetNS(podA), "eth0", netip.MustParseAddr("10.244.1.11"))
+	require.Equal(t, netfilter.No, got)
+}
+
+func TestLeads(t *testing.T) {
+	b := atlas(t)
+	top := New(b)
+	require.Equal(t, netfilter.Yes, top.From(host).Leads(b.NetNS(host), "vetha", "0a:00:00:00:00:0a"))
+	require.Equal(t, netfilter.No, top.From(host).Leads(b.NetNS(host), "vetha", "0a:00:00:00:00:0b"))
+	require.Equal(t, netfilter.Maybe, top.From(host).Leads(b.NetNS(host), "eth0", "0a:00:00:00:00:0b"))
+}
+
+func TestUnderlay(t *testing.T) {
+	top := New(atlas(t))
+	end, asIs, ok := top.Underlay(host, netip.MustParseAddr("192.0.2.2"), "02:00:00:00:00:02")
+	require.True(t, ok)
+	require.True(t, asIs)
+	require.Equal(t, End{far, "eth0"}, end)
+	_, asIs, ok = top.Underlay(host, netip.MustParseAddr("192.0.2.2"), "02:ff:00:00:00:02")
+	require.True(t, ok)
+	require.False(t, asIs, "another hardware address may be a router's")
+	_, _, ok = top.Underlay(host, netip.MustParseAddr("198.51.100.1"), "")
+	require.False(t, ok)
+}
