@@ -122,12 +122,12 @@ func (p *dotter) graph() {
 
 // title is the question, and the answer in its colour.
 func (p *dotter) title() string {
-	ink := inkBroken
-	switch p.g.d.Outcome {
-	case model.OutcomeReached:
+	ink := inkDoubt
+	switch ExitCode(p.g.d.Outcome) {
+	case 0:
 		ink = inkGood
-	case model.OutcomeMixed, model.OutcomeUnknown:
-		ink = inkDoubt
+	case 3:
+		ink = inkBroken
 	}
 	return `<table border="0" cellspacing="0" cellpadding="3">` +
 		titled(lines(p.g.d.question(), 90, 4, left), "16", inkText) + titled(lines(p.g.d.answer(), 100, 4, left), "14", ink) + p.rest() + `</table>`
@@ -235,6 +235,9 @@ func (p *dotter) core(pl *place, id string) {
 	fill, border, width := fillCore, inkRequest, "1"
 	var text []string
 	switch {
+	case pl.first && pl.last:
+		fill, border, width = fillGood, inkGood, "2"
+		text = append(text, bolded("source and destination"))
 	case pl.first:
 		width = "2"
 		text = append(text, bolded("source"))
@@ -275,10 +278,12 @@ func deedLines(did []string) (text []string) {
 
 // end prints where packets stopped, and why.
 func (p *dotter) end(e *end) {
-	shape, sign, fill, ink := "octagon", "× ", fillBroken, inkBroken
+	var shape, sign, fill, ink string
 	switch e.kind {
+	case endBroken:
+		shape, sign, fill, ink = "octagon", "× ", fillBroken, inkBroken
 	case endUnknown:
-		sign, fill, ink = "? ", fillDoubt, inkDoubt
+		shape, sign, fill, ink = "octagon", "? ", fillDoubt, inkDoubt
 	case endOutside:
 		shape, sign, fill, ink = "ellipse", "", fillOutside, inkGood
 	}
@@ -340,8 +345,10 @@ func (p *dotter) edge(e *edge) {
 		from, to = to, from
 		list = append(list, attr{"dir", "back"})
 	}
-	color, style, width := inkRequest, "solid", "1.8"
+	color, style, width := "", "solid", "1.8"
 	switch e.kind {
+	case edgeRequest:
+		color = inkRequest
 	case edgeReply:
 		color, style = inkReply, "dashed"
 	case edgeBroken:

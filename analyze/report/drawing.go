@@ -341,6 +341,9 @@ func (g *drawing) travels(d Direction, i int) (what, outer []string) {
 
 // finish marks where the journey ended.
 func (g *drawing) finish(d Direction, kind edgeKind, share float64, at string) {
+	if d.At == (model.Hop{}) {
+		d.At = d.Hops[len(d.Hops)-1].At
+	}
 	p := g.place(d.At)
 	e := &end{title: strings.ReplaceAll(d.Disposition.String(), "-", " "), why: d.Reason}
 	switch d.Disposition {
@@ -353,6 +356,7 @@ func (g *drawing) finish(d Direction, kind edgeKind, share float64, at string) {
 		e.kind, e.title = endUnknown, "not known"
 	case model.ExitsCluster:
 		e.kind, e.title = endOutside, "outside the cluster"
+	default:
 	}
 	if kind == edgeReply {
 		e.title = kindName(d.Kind) + " " + e.title

@@ -36,7 +36,8 @@ func TestJSONLine(t *testing.T) {
 
 	var failed bytes.Buffer
 	require.NoError(t, WriteJSONError(&failed, errors.New("no pod demo/x")))
-	require.Equal(t, `{"error":"no pod demo/x"}`+"\n", failed.String())
+	require.JSONEq(t, `{"error":"no pod demo/x"}`, failed.String())
+	require.Equal(t, 1, strings.Count(failed.String(), "\n"))
 }
 
 // TestJSONNeverNull demands [] for lists that are empty, at every level.

@@ -81,12 +81,11 @@ type painter struct {
 	regular, bold *truetype.Font
 	faces         map[string]font.Face
 
-	pen, fill   string
-	size        float64
-	isBold      bool
-	style       string
-	line        float64
-	transparent bool
+	pen, fill string
+	size      float64
+	isBold    bool
+	style     string
+	line      float64
 }
 
 func newPainter(box string) (*painter, error) {
@@ -206,7 +205,7 @@ func (p *painter) ink() {
 
 // visible reports whether color is not fully transparent: "#rrggbb00".
 func visible(color string) bool {
-	return strings.HasPrefix(color, "#") && !(len(color) == 9 && strings.HasSuffix(color, "00"))
+	return strings.HasPrefix(color, "#") && (len(color) != len("#rrggbb00") || !strings.HasSuffix(color, "00"))
 }
 
 // text writes at the base line that Graphviz chose, never wider than it
