@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
@@ -103,6 +104,9 @@ func enter(dec *json.Decoder) error {
 }
 
 func (p *parser) fail(dec *json.Decoder, err error) {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	p.errs = append(p.errs, &netfilter.UnsupportedError{File: p.file, Line: p.lineAt(dec.InputOffset()), What: fmt.Sprintf("nftables JSON: %v", err)})
 }
 
