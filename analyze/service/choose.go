@@ -13,32 +13,36 @@ type choice struct {
 }
 
 // choose returns the endpoints of p with the addresses of one family that node
-// uses: the ready ones, or else those that serve while they terminate,
-// independently for the two policies.
+// uses, for each of the two policies.
 func (k *KubeProxyServiceProcessor) choose(p *port, ipv4 bool, node string) choice {
-	var all []*endpoint
-	for _, e := range p.endpoints {
-		if e.addr.Addr().Is4() == ipv4 {
-			all = append(all, e)
-		}
-	}
+	all := keep(p.endpoints, func(e *endpoint) bool { return e.addr.Addr().Is4() == ipv4 })
 	var c choice
-	if !p.internalLocal || p.external {
-		c.cluster = k.near(keep(all, (*endpoint).usable), node)
-		if len(c.cluster) == 0 {
-			c.cluster = keep(all, (*endpoint).fallback)
-		}
+	if p.usesCluster() {
+		c.cluster = orFallback(k.near(keep(all, (*endpoint).usable), node), all)
 		c.any = len(c.cluster) > 0
 	}
-	if p.internalLocal || p.externalLocal && p.external {
+	if p.usesLocal() {
 		local := keep(all, func(e *endpoint) bool { return e.node == node && node != "" })
-		c.local = keep(local, (*endpoint).usable)
-		if len(c.local) == 0 {
-			c.local = keep(local, (*endpoint).fallback)
-		}
+		c.local = orFallback(keep(local, (*endpoint).usable), local)
 		c.any = c.any || slices.ContainsFunc(all, func(e *endpoint) bool { return e.usable() || e.fallback() })
 	}
 	return c
+}
+
+// usesCluster reports whether some packet to p follows the policy Cluster. From
+// inside, packets to external addresses always do.
+func (p *port) usesCluster() bool { return !p.internalLocal || p.external }
+
+// usesLocal reports whether some packet to p follows the policy Local.
+func (p *port) usesLocal() bool { return p.internalLocal || p.externalLocal && p.external }
+
+// orFallback returns ready, or if there is none, those of all that still serve
+// while they terminate.
+func orFallback(ready, all []*endpoint) []*endpoint {
+	if len(ready) > 0 {
+		return ready
+	}
+	return keep(all, (*endpoint).fallback)
 }
 
 func keep(list []*endpoint, want func(*endpoint) bool) (out []*endpoint) {

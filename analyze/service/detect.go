@@ -98,21 +98,17 @@ func chainLine(data []byte, chain string) int {
 
 // cidrsOfRules returns the range of pods that kube-proxy's rules use to tell
 // pods from others: "! -s RANGE ... -j KUBE-MARK-MASQ" in the chain of a
-// Service. The first node that has one is asked for each family.
+// Service. The first node that has such rules counts.
 func cidrsOfRules(snap *snapshot.Snapshot) (out []netip.Prefix) {
-	var have4, have6 bool
 	for _, name := range snap.NodeNames() {
 		info, err := snap.NetNS(name, nodedump.HostNetns)
 		if err != nil {
 			continue
 		}
 		for _, part := range []nodedump.Part{info.IPTables, info.IPTablesLegacy, info.IP6Tables, info.IP6TablesLegacy} {
-			p, ok := maskedRange(part.Data)
-			if !ok || p.Addr().Is4() && have4 || p.Addr().Is6() && have6 {
-				continue
+			if p, ok := maskedRange(part.Data); ok {
+				out = append(out, p)
 			}
-			out = append(out, p)
-			have4, have6 = have4 || p.Addr().Is4(), have6 || p.Addr().Is6()
 		}
 		if len(out) > 0 {
 			return out
