@@ -15,7 +15,7 @@ import (
 // conntrack makes conntrack.json of conntrack.txt.
 func (r *reader) conntrack() nodedump.Part {
 	list, status, reason := load(r, "conntrack.txt", parseConntrack)
-	if status != nodedump.StatusOK {
+	if status != nodedump.StatusOK && status != nodedump.StatusTruncated {
 		return nodedump.Part{Status: status, Reason: reason}
 	}
 	t := &nodedump.ConnTable{Count: len(list), Entries: list}
@@ -30,7 +30,7 @@ func (r *reader) conntrack() nodedump.Part {
 	if err != nil {
 		return nodedump.Part{Status: nodedump.StatusFailed, Reason: err.Error()}
 	}
-	return nodedump.Part{Status: nodedump.StatusOK, Data: data}
+	return nodedump.Part{Status: status, Reason: reason, Data: data}
 }
 
 // parseConntrack reads "conntrack -L", with or without "-o extended", or

@@ -24,21 +24,23 @@ func (r *reader) interfaces() {
 	}
 	all := mergeLinks(links, addrs)
 	r.info.Interfaces = resolveLinks(all, ports)
-	ok, absent := nodedump.StatusOK, nodedump.StatusNotCollected
+	truncated := nodedump.StatusTruncated
 	switch {
-	case linkStatus != ok && addrStatus != ok:
-		status, reason := linkStatus, linkReason+"; "+addrReason
-		if status == absent {
-			status = addrStatus
-		}
-		r.missing("interfaces", status, reason)
-	case addrStatus != ok:
-		r.missing("interfaces", nodedump.StatusTruncated, addrReason+": no addresses")
-	case linkStatus != ok && linkStatus != absent:
-		r.note("%s: %s", r.key, linkReason)
+	case len(all) == 0 && linkStatus == nodedump.StatusNotCollected:
+		r.missing("interfaces", addrStatus, linkReason+"; "+addrReason)
+	case len(all) == 0:
+		r.missing("interfaces", linkStatus, linkReason+"; "+addrReason)
+	case len(addrs) == 0:
+		r.missing("interfaces", truncated, addrReason+": no addresses")
+	case addrStatus == truncated:
+		r.missing("interfaces", truncated, addrReason)
+	case linkStatus == truncated:
+		r.missing("interfaces", truncated, linkReason)
+	case !detailed(all):
+		r.missing("interfaces", truncated, "printed without -d: the kinds of the devices are not known")
 	}
-	if len(all) > 0 && !detailed(all) {
-		r.missing("interfaces", nodedump.StatusTruncated, "printed without -d: the kinds of the devices are not known")
+	if linkStatus == nodedump.StatusFailed || linkStatus == nodedump.StatusDenied {
+		r.note("%s: %s", r.key, linkReason)
 	}
 }
 
@@ -188,11 +190,7 @@ func (p *parsedLink) dataOf(l *rawLink) error {
 	case "macvlan", "macvtap", "ipvlan", "ipvtap", "bond":
 		p.Mode = string(d.Mode)
 	case "vrf":
-		t, err := table(string(d.Table))
-		if err != nil {
-			return err
-		}
-		p.VRFTable = t
+		p.VRFTable = table(string(d.Table))
 	}
 	if d.Link != nil {
 		p.underlay = *d.Link

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/netip"
 	"strconv"
@@ -195,21 +196,23 @@ func address(s string) (string, error) {
 	return s, nil
 }
 
-// table returns the number of a routing table.
-func table(name string) (int, error) {
+// table returns the number of a routing table. The numbers of other names are
+// in a file of the machine that printed them; since a number is only what
+// routes and rules have in common, any that is the same each time will do.
+func table(name string) int {
 	switch name {
 	case "", "main":
-		return 254, nil
+		return 254
 	case "local":
-		return 255, nil
+		return 255
 	case "default":
-		return 253, nil
+		return 253
 	case "unspec":
-		return 0, nil
+		return 0
 	}
-	n, err := strconv.ParseUint(name, 0, 32)
-	if err != nil {
-		return 0, fmt.Errorf("the number of table %q is not known", name)
+	if n, err := strconv.ParseUint(name, 0, 32); err == nil {
+		return int(n)
 	}
-	return int(n), nil
+	const above = 1 << 30 // the numbers that people use
+	return above | int(crc32.ChecksumIEEE([]byte(name))&(above-1))
 }

@@ -125,7 +125,7 @@ const node = `
 [{"ifindex":1,"ifname":"lo","addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8,"scope":"host","label":"lo"}]}]
 -- nodes/n1/host/ip-route4.json --
 [{"dst":"default","gateway":"10.0.0.1","dev":"eth0","flags":[]},
-{"dst":"10.9.0.0/16","dev":"eth0","table":"mystery","flags":[]}]
+{"dst":"10.9.0.0/16","dev":"eth0","gateway":"gw","flags":[]}]
 -- nodes/n1/host/ip-rule.json --
 [{"priority":0,"src":"all","table":"local"}]
 -- nodes/n1/host/ip-rule6.json --
@@ -188,7 +188,7 @@ func TestNode(t *testing.T) {
 			{Namespace: "kube-system", Name: "proxy", UID: "u-p", Netns: "host", HostNetwork: true},
 		},
 		Notes: []string{
-			`host/ip-route4.json:2: route to 10.9.0.0/16: the number of table "mystery" is not known`,
+			`host/ip-route4.json:2: route to 10.9.0.0/16: "gw" is no address`,
 			`host/iptables-save.txt:4: "what is this" is neither chain nor rule`,
 			`odd: neither "host" nor <namespace>_<pod>, ignored`,
 		},
@@ -196,9 +196,9 @@ func TestNode(t *testing.T) {
 	host, err := s.NetNS("n1", "host")
 	require.NoError(t, err)
 	require.Equal(t, map[string]nodedump.Status{
-		"routes6": nodedump.StatusNotCollected, "neighbours": nodedump.StatusFailed, "programs": nodedump.StatusNotCollected,
+		"routes": nodedump.StatusTruncated, "neighbours": nodedump.StatusFailed, "programs": nodedump.StatusNotCollected,
 	}, host.Sections)
-	require.Equal(t, "ip-route6.json is missing", host.Reasons["routes6"])
+	require.Equal(t, `ip-route4.json:2: route to 10.9.0.0/16: "gw" is no address; this entry is left out; ip-route6.json is missing`, host.Reasons["routes"])
 	require.Equal(t, "ip-neigh.json:1: unexpected EOF", host.Reasons["neighbours"])
 	require.Len(t, host.Routes, 1)
 	require.Equal(t, "127.0.0.1/8", host.Interfaces[0].Addrs[0].Prefix)
@@ -224,7 +224,7 @@ func checkTexts(t *testing.T, host *nodedump.NetNSInfo) {
 		reason string
 		data   string
 	}{
-		{host.IPTables, nodedump.StatusOK, "", "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\nCOMMIT\n"},
+		{host.IPTables, nodedump.StatusTruncated, `iptables-save.txt:4: "what is this" is neither chain nor rule; this entry is left out`, "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\nCOMMIT\n"},
 		{host.IP6Tables, nodedump.StatusTruncated, "ip6tables-save.txt: the last table has no COMMIT", "*filter\n:INPUT ACCEPT [0:0]\n"},
 		{host.IPTablesLegacy, nodedump.StatusEmpty, "", ""},
 		{host.IP6TablesLegacy, nodedump.StatusNotCollected, "", ""},
@@ -247,6 +247,46 @@ func checkTexts(t *testing.T, host *nodedump.NetNSInfo) {
 func TestNothing(t *testing.T) {
 	for _, text := range []string{"", "-- readme.txt --\n", "-- cluster/x.txt --\n"} {
 		require.ErrorIs(t, rawimport.Import(raw(text), snapshot.NewWriter(snapshot.Meta{})), rawimport.ErrNothing)
+	}
+}
+
+func TestOneFamilyMissing(t *testing.T) {
+	for _, c := range []struct{ four, six, section, reason string }{
+		{`-- nodes/n/host/ip-route4.json --` + "\n[]\n", "", "routes6", "ip-route6.json is missing"},
+		{"", `-- nodes/n/host/ip-route6.json --` + "\n[]\n", "routes", "ip-route4.json is missing"},
+		{"", "", "routes", "ip-route4.json is missing; ip-route6.json is missing"},
+	} {
+		s := imported(t, raw("-- nodes/n/host/sysctl.txt --\nnet.a = 1\n"+c.four+c.six))
+		n, err := s.NetNS("n", "host")
+		require.NoError(t, err)
+		require.Equal(t, nodedump.StatusNotCollected, n.Sections[c.section])
+		require.Equal(t, c.reason, n.Reasons[c.section])
+	}
+}
+
+func TestInterfacesSection(t *testing.T) {
+	const lo, plain, bad = `{"ifindex":1,"ifname":"lo","promiscuity":0}`, `{"ifindex":1,"ifname":"lo"}`, `{"ifindex":2}`
+	for _, c := range []struct{ link, addr, want string }{
+		{"", "", "not-collected ip-link.json is missing; ip-addr.json is missing"},
+		{"[", "", "failed ip-link.json:1: unexpected EOF; ip-addr.json is missing"},
+		{"", "[" + lo + "]", " "},
+		{"[", "[" + lo + "]", " "},
+		{"[" + lo + "]", "", "truncated ip-addr.json is missing: no addresses"},
+		{"[" + lo + "]", "[" + plain + "]", " "},
+		{"", "[" + plain + "]", "truncated printed without -d: the kinds of the devices are not known"},
+		{"", "[" + lo + "," + bad + "]", "truncated ip-addr.json:1: an interface without ifname or ifindex; this entry is left out"},
+		{"[" + lo + "," + bad + "]", "[" + plain + "]", "truncated ip-link.json:1: an interface without ifname or ifindex; this entry is left out"},
+	} {
+		text := "-- nodes/n/host/sysctl.txt --\nnet.a = 1\n"
+		if c.link != "" {
+			text += "-- nodes/n/host/ip-link.json --\n" + c.link + "\n"
+		}
+		if c.addr != "" {
+			text += "-- nodes/n/host/ip-addr.json --\n" + c.addr + "\n"
+		}
+		n, err := imported(t, raw(text)).NetNS("n", "host")
+		require.NoError(t, err)
+		require.Equal(t, c.want, string(n.Sections["interfaces"])+" "+n.Reasons["interfaces"], text)
 	}
 }
 

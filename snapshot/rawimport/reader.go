@@ -86,10 +86,22 @@ func load[T any](r *reader, name string, parse func([]byte) ([]T, []bad, error))
 	if err != nil {
 		return nil, nodedump.StatusFailed, name + ":" + err.Error()
 	}
-	if len(list) == 0 && len(bads) > 0 {
-		return nil, nodedump.StatusFailed, fmt.Sprintf("%s:%d: %v, and no other entry", name, bads[0].line, bads[0].err)
+	if len(bads) == 0 {
+		return list, nodedump.StatusOK, ""
 	}
-	return list, nodedump.StatusOK, ""
+	reason = fmt.Sprintf("%s:%d: %v", name, bads[0].line, bads[0].err)
+	if len(list) == 0 {
+		return nil, nodedump.StatusFailed, reason + ", and no other entry"
+	}
+	return list, nodedump.StatusTruncated, lost(reason, len(bads))
+}
+
+// lost says that entries are missing, for a reason that names the first.
+func lost(reason string, n int) string {
+	if n == 1 {
+		return reason + "; this entry is left out"
+	}
+	return fmt.Sprintf("%s; this entry and %d more are left out", reason, n-1)
 }
 
 // section reads the file of one section.
@@ -107,8 +119,8 @@ type family struct {
 	file    string
 }
 
-// byFamily reads a section that has one file per IP version. If only one of
-// them is there, the other is a section of its own: "routes6".
+// byFamily reads a section that has one file per IP version. If only that of
+// IPv6 is not whole, it is a section of its own, "routes6", lest IPv4 suffer.
 func byFamily[T any](r *reader, field string, families [2]family, parse func([]byte, int) ([]T, []bad, error)) []T {
 	var all []T
 	var statuses [2]nodedump.Status
@@ -118,14 +130,13 @@ func byFamily[T any](r *reader, field string, families [2]family, parse func([]b
 		list, statuses[i], reasons[i] = load(r, f.file, func(data []byte) ([]T, []bad, error) { return parse(data, f.version) })
 		all = append(all, list...)
 	}
-	if statuses[0] == statuses[1] && statuses[0] != nodedump.StatusOK {
+	switch ok := nodedump.StatusOK; {
+	case statuses[0] != ok && statuses[1] != ok:
 		r.missing(field, statuses[0], reasons[0]+"; "+reasons[1])
-		return all
-	}
-	for i, f := range families {
-		if statuses[i] != nodedump.StatusOK {
-			r.missing(fmt.Sprintf("%s%d", field, f.version), statuses[i], reasons[i])
-		}
+	case statuses[0] != ok:
+		r.missing(field, statuses[0], reasons[0])
+	case statuses[1] != ok:
+		r.missing(field+"6", statuses[1], reasons[1])
 	}
 	return all
 }

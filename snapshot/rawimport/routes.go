@@ -15,6 +15,7 @@ func (r *reader) routes() {
 type rawRoute struct {
 	Type     string       `json:"type"`
 	Dst      string       `json:"dst"`
+	From     string       `json:"from"`
 	Gateway  string       `json:"gateway"`
 	Via      rawVia       `json:"via"`
 	Dev      string       `json:"dev"`
@@ -71,11 +72,14 @@ func (r *rawRoute) convert(version int) (nodedump.Route, error) {
 	if r.Dst == "" {
 		return out, errors.New("a route without dst")
 	}
-	var errs [4]error
+	if r.From != "" && r.From != "default" && r.From != "all" {
+		return out, fmt.Errorf("route to %s: it depends on the source, %s", r.Dst, r.From)
+	}
+	out.Table = table(string(r.Table))
+	var errs [3]error
 	out.Dst, errs[0] = cidr(r.Dst, version)
-	out.Table, errs[1] = table(string(r.Table))
-	out.Via, errs[2] = gateway(r.Gateway, r.Via)
-	out.Src, errs[3] = address(r.Src)
+	out.Via, errs[1] = gateway(r.Gateway, r.Via)
+	out.Src, errs[2] = address(r.Src)
 	if err := errors.Join(errs[:]...); err != nil {
 		return out, fmt.Errorf("route to %s: %w", r.Dst, err)
 	}

@@ -93,7 +93,7 @@ func (r *rawRule) action(out *nodedump.Rule) (err error) {
 	case out.Action == "" && !out.L3MDev && r.Table == "":
 		return errors.New("neither table nor action")
 	case out.Action == "" && !out.L3MDev:
-		out.Table, err = table(string(r.Table))
+		out.Table = table(string(r.Table))
 	}
 	return err
 }

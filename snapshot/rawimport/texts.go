@@ -37,6 +37,9 @@ func (r *reader) text(name string, convert func([]byte) ([]byte, []bad, error)) 
 		return nodedump.Part{Status: nodedump.StatusTruncated, Reason: name + ": " + err.Error(), Data: data}
 	case err != nil:
 		return nodedump.Part{Status: nodedump.StatusFailed, Reason: name + ":" + err.Error()}
+	case len(bads) > 0:
+		reason = fmt.Sprintf("%s:%d: %v", name, bads[0].line, bads[0].err)
+		return nodedump.Part{Status: nodedump.StatusTruncated, Reason: lost(reason, len(bads)), Data: data}
 	case len(data) == 0:
 		return nodedump.Part{Status: nodedump.StatusEmpty}
 	default:
