@@ -190,6 +190,9 @@ func (c *cluster) object(o map[string]any) {
 	if resource == "configmaps" && !wantConfigMap(u.GetName()) || snapshot.CheckName(resource) != nil {
 		return
 	}
+	if resource == "configmaps" {
+		snapshot.RedactConfigMap(u)
+	}
 	if c.byName[resource] == nil {
 		c.byName[resource] = map[string]runtime.Object{}
 	}

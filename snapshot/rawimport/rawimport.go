@@ -164,7 +164,7 @@ func (n *node) hostNetworkPods() {
 	}
 }
 
-// files copies what lies below files/.
+// files copies what lies below files/, without credentials.
 func (n *node) files(base string) error {
 	from := path.Join(n.dir, "files")
 	return fs.WalkDir(n.raw, from, func(name string, d fs.DirEntry, err error) error {
@@ -180,7 +180,11 @@ func (n *node) files(base string) error {
 		if err != nil {
 			return n.w.Missing(to, nodedump.StatusFailed, err.Error())
 		}
-		return n.w.Add(to, data)
+		clean, ok := snapshot.Redact(data)
+		if !ok {
+			return n.w.Missing(to, nodedump.StatusFailed, "left out: it holds a private key")
+		}
+		return n.w.Add(to, clean)
 	})
 }
 

@@ -42,7 +42,7 @@ items:
 - {apiVersion: v1, kind: Pod, metadata: {namespace: kube-system, name: proxy, uid: u-p}, spec: {nodeName: n1, hostNetwork: true}}
 - {apiVersion: v1, kind: Pod, metadata: {namespace: kube-system, name: done}, spec: {nodeName: n1, hostNetwork: true}, status: {phase: Succeeded}}
 - {apiVersion: v1, kind: Secret, metadata: {namespace: demo, name: s}, data: {password: aGlkZGVu}}
-- {apiVersion: v1, kind: ConfigMap, metadata: {namespace: kube-system, name: kube-proxy}, data: {mode: iptables}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {namespace: kube-system, name: kube-proxy}, data: {mode: iptables, config: "token: hidden"}}
 - {apiVersion: v1, kind: ConfigMap, metadata: {namespace: demo, name: mine}, data: {password: hidden}}
 - {apiVersion: apps/v1, kind: Deployment, metadata: {namespace: demo, name: d}}
 - apiVersion: v1
@@ -268,7 +268,7 @@ func TestInterfacesSection(t *testing.T) {
 	const lo, plain, bad = `{"ifindex":1,"ifname":"lo","promiscuity":0}`, `{"ifindex":1,"ifname":"lo"}`, `{"ifindex":2}`
 	for _, c := range []struct{ link, addr, want string }{
 		{"", "", "not-collected ip-link.json is missing; ip-addr.json is missing"},
-		{"[", "", "failed ip-link.json:1: unexpected EOF; ip-addr.json is missing"},
+		{"[", "", "failed ip-link.json:2: unexpected EOF; ip-addr.json is missing"},
 		{"", "[" + lo + "]", " "},
 		{"[", "[" + lo + "]", " "},
 		{"[" + lo + "]", "", "truncated ip-addr.json is missing: no addresses"},

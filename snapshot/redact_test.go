@@ -1,0 +1,32 @@
+package snapshot_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+func TestRedact(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{`{"token": "abc", "mtu": "1450"}`, `{"token": "REDACTED", "mtu": "1450"}`},
+		{`{"etcdPassword":"a\"b"}`, `{"etcdPassword":"REDACTED"}`},
+		{"user:\n  token: abc\n  name: x\n", "user:\n  token: \"REDACTED\"\n  name: x\n"},
+		{"ACCESS_KEY=abc\nFLANNEL_MTU=1450\n", "ACCESS_KEY=\"REDACTED\"\nFLANNEL_MTU=1450\n"},
+		{"secret: {}\n", "secret: {}\n"},
+	} {
+		got, ok := snapshot.Redact([]byte(c.in))
+		require.True(t, ok)
+		require.Equal(t, c.want, string(got))
+	}
+	for _, in := range []string{"-----BEGIN RSA PRIVATE KEY-----\nx\n", "client-key-data: |\n  x\n"} {
+		got, ok := snapshot.Redact([]byte(in))
+		require.False(t, ok)
+		require.Empty(t, got)
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{"data": map[string]any{"a": "password: x", "b": int64(1)}, "binaryData": map[string]any{}}}
+	snapshot.RedactConfigMap(u)
+	require.Equal(t, map[string]any{"data": map[string]any{"a": `password: "REDACTED"`, "b": int64(1)}}, u.Object)
+}
