@@ -65,17 +65,11 @@ func (s *set) parseKey(element string, e *entry) (k key, wild bool, err error) {
 		case dimNet:
 			k.addr[addrs], err = s.parseNet(part)
 			addrs, nets = addrs+1, nets+1
-		case dimPort:
-			k.proto, k.port, err = s.parsePort(part)
-		case dimMAC:
-			k.mac = strings.ToLower(strings.Clone(part))
 		case dimIface:
 			part, e.physdev = strings.CutPrefix(part, "physdev:")
 			k.iface, wild = strings.CutSuffix(strings.Clone(part), "+")
-		case dimMark:
-			var n uint64
-			n, err = strconv.ParseUint(part, 0, 32)
-			k.mark = uint32(n) & s.mark
+		default:
+			err = s.parsePart(s.dims[i], part, &k)
 		}
 		if err != nil {
 			return k, false, err
@@ -86,6 +80,21 @@ func (s *set) parseKey(element string, e *entry) (k key, wild bool, err error) {
 	}
 	s.note(k, nets)
 	return k, wild, nil
+}
+
+// parsePart reads a part that is neither an address nor a device.
+func (s *set) parsePart(d dim, part string, k *key) (err error) {
+	switch d {
+	case dimPort:
+		k.proto, k.port, err = s.parsePort(part)
+	case dimMAC:
+		k.mac = strings.ToLower(strings.Clone(part))
+	case dimMark:
+		var n uint64
+		n, err = strconv.ParseUint(part, 0, 32)
+		k.mark = uint32(n) & s.mark
+	}
+	return err
 }
 
 // note remembers which lengths of networks occur.

@@ -134,26 +134,33 @@ func (s *set) keyOf(q *Query) (k key, nets int, ok bool) {
 			if d == dimNet {
 				nets++
 			}
-		case dimPort:
-			if k.proto, k.port, ok = s.portKey(q, end); !ok {
+		default:
+			if !s.keyPart(d, q, i, &k) {
 				return k, 0, false
 			}
-		case dimMAC:
-			if k.mac = q.mac(i); k.mac == "" {
-				return k, 0, false
-			}
-		case dimIface:
-			if k.iface = q.iface(i); k.iface == "" {
-				return k, 0, false
-			}
-		case dimMark:
-			k.mark = q.Packet.Mark & s.mark
 		}
 	}
 	if nets == 1 && addrs == 2 { // hash:ip,port,net: keep the network first
 		k.addr[0], k.addr[1] = k.addr[1], k.addr[0]
 	}
 	return k, nets, true
+}
+
+// keyPart fills in what is no address. It reports false if q lacks it.
+func (s *set) keyPart(d dim, q *Query, i int, k *key) (ok bool) {
+	switch d {
+	case dimPort:
+		k.proto, k.port, ok = s.portKey(q, q.end(i))
+	case dimMAC:
+		k.mac = q.mac(i)
+		ok = k.mac != ""
+	case dimIface:
+		k.iface = q.iface(i)
+		ok = k.iface != ""
+	case dimMark:
+		k.mark, ok = q.Packet.Mark&s.mark, true
+	}
+	return ok
 }
 
 func (s *set) addrKey(a netip.Addr, d dim) netKey {

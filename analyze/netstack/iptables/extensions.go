@@ -78,10 +78,13 @@ func (e *extension) takes(name string) (args int, ok bool) {
 }
 
 // extensions are the tables by name.
-type extensions struct{ matches, targets map[string]*extension }
+type extensions struct {
+	matches, targets map[string]*extension
+	chain            *extension // of a jump: takes any option, as the target it may be would
+}
 
 func newExtensions() *extensions {
-	return &extensions{byName(matchRows()), byName(targetRows())}
+	return &extensions{byName(matchRows()), byName(targetRows()), &extension{loose: true}}
 }
 
 func byName(rows []extension) map[string]*extension {

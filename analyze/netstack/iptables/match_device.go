@@ -38,12 +38,11 @@ func matchPhysdev(b *building, options []option) error {
 
 func (m *physdev) match(f *netfilter.Frame) netfilter.Answer {
 	if !f.Bridged && f.PhysIn == "" && f.PhysOut == "" {
-		foreign := unwanted(m.bridged) && unwanted(m.isIn) && unwanted(m.isOut)
-		return answerOf(foreign && (m.in == nil || m.in.not) && (m.out == nil || m.out.not))
+		return m.unbridged()
 	}
 	out, in := f.PhysOut != "", f.PhysIn != ""
 	switch {
-	case m.bridged != nil && *m.bridged != out, m.isIn != nil && *m.isIn != in, m.isOut != nil && *m.isOut != out:
+	case !agrees(m.bridged, out) || !agrees(m.isIn, in) || !agrees(m.isOut, out):
 		return netfilter.No
 	case m.in != nil && in && !m.in.matches(f.PhysIn):
 		return netfilter.No
@@ -52,6 +51,14 @@ func (m *physdev) match(f *netfilter.Frame) netfilter.Answer {
 	}
 	return answerOf(out && m.out.matches(f.PhysOut))
 }
+
+// unbridged answers for a packet that no bridge has handled.
+func (m *physdev) unbridged() netfilter.Answer {
+	flags := unwanted(m.bridged) && unwanted(m.isIn) && unwanted(m.isOut)
+	return answerOf(flags && (m.in == nil || m.in.not) && (m.out == nil || m.out.not))
+}
+
+func agrees(asked *bool, is bool) bool { return asked == nil || *asked == is }
 
 func unwanted(asked *bool) bool { return asked == nil || !*asked }
 

@@ -137,14 +137,20 @@ func parseDSCP(o option) (uint8, error) {
 		}
 		return uint8(n), err
 	}
+	return dscpClass(s)
+}
+
+// dscpClass returns the value of BE, EF, CS0 to CS7 and AF11 to AF43.
+func dscpClass(s string) (uint8, error) {
+	digit := func(i int, lo, hi byte) bool { return lo <= s[i] && s[i] <= hi }
 	switch {
 	case s == "BE":
 		return 0, nil
 	case s == "EF":
 		return 0x2e, nil
-	case len(s) == 3 && s[:2] == "CS" && '0' <= s[2] && s[2] <= '7':
+	case len(s) == 3 && s[:2] == "CS" && digit(2, '0', '7'):
 		return (s[2] - '0') << 3, nil
-	case len(s) == 4 && s[:2] == "AF" && '1' <= s[2] && s[2] <= '4' && '1' <= s[3] && s[3] <= '3':
+	case len(s) == 4 && s[:2] == "AF" && digit(2, '1', '4') && digit(3, '1', '3'):
 		return (s[2]-'0')<<3 | (s[3]-'0')<<1, nil
 	}
 	return 0, fmt.Errorf("%w: %q", errValue, s)

@@ -15,6 +15,7 @@ import (
 // [netfilter.UnsupportedError]. Its rule, if it is one, stays in its chain.
 func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
 	p := &parser{set: newExtensions(), sets: sets, rs: &Ruleset{part: part}}
+	p.current.parser = p
 	p.rs.part.Data = nil
 	text := string(part.Data)
 	for text != "" {
@@ -25,7 +26,7 @@ func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
 			text = ""
 		}
 		p.line++
-		p.read(strings.TrimSpace(line))
+		p.read(trim(line))
 	}
 	p.link()
 	p.cutLoops()
@@ -41,11 +42,15 @@ type parser struct {
 	errs []error
 	line int // number of the line that is being read
 
-	table *table  // nil outside of one
-	jumps []*Rule // rules whose target is a name that is still to be linked
-	words []string
-	used  []use
+	table *table // nil outside of one
+
+	words   []string   // of the line, in memory that each line uses again
+	used    []use      // by the rule, likewise
+	current ruleParser // likewise
 }
+
+// trim removes the blanks around s that separate words.
+func trim(s string) string { return strings.Trim(s, " \t\r") }
 
 func (p *parser) fail(line int, what string) {
 	p.errs = append(p.errs, &netfilter.UnsupportedError{File: p.rs.part.File, Line: line, What: what})
@@ -57,14 +62,14 @@ func (p *parser) read(line string) {
 	}
 	switch {
 	case line[0] == '*':
-		p.openTable(strings.TrimSpace(line[1:]))
+		p.openTable(trim(line[1:]))
 	case line[0] == ':':
 		p.declare(line[1:])
 	case line == "COMMIT":
 		p.table = nil
 	case line[0] == '[':
 		if i := strings.IndexByte(line, ']'); i > 0 {
-			p.command(strings.TrimSpace(line[i+1:]))
+			p.command(trim(line[i+1:]))
 			return
 		}
 		p.fail(p.line, "line: "+line)
@@ -85,15 +90,19 @@ func (p *parser) openTable(name string) {
 // declare reads the rest of ":NAME POLICY [N:M]".
 func (p *parser) declare(line string) {
 	name, policy, _ := strings.Cut(line, " ")
-	policy, _, _ = strings.Cut(strings.TrimSpace(policy), " ")
-	if name == "" || p.table == nil {
-		p.fail(p.line, "chain outside of a table: :"+line)
+	policy, _, _ = strings.Cut(trim(policy), " ")
+	if !chainName(name) || p.table == nil {
+		p.fail(p.line, "chain: :"+line)
 		return
 	}
 	c := p.chain(name)
 	c.Line = p.line
 	p.setPolicy(c, policy)
 }
+
+// chainName reports whether a chain may be called name: one that needs quotes
+// cannot be declared.
+func chainName(name string) bool { return name != "" && !strings.ContainsAny(name, " \t\r\"'\\") }
 
 func (p *parser) setPolicy(c *Chain, policy string) {
 	switch {
@@ -135,7 +144,7 @@ func isHook(name string) bool {
 func (p *parser) command(line string) {
 	words, err := split(p.words[:0], line)
 	p.words = words
-	if len(words) < 2 || !strings.HasPrefix(words[0], "-") {
+	if len(words) < 2 || !strings.HasPrefix(words[0], "-") || !chainName(words[1]) {
 		p.fail(p.line, "line: "+line)
 		return
 	}
@@ -171,7 +180,7 @@ func (p *parser) insert(line string, words []string, err error) {
 		p.fail(p.line, "place to insert a rule at: "+line)
 		at = 1
 	}
-	c.Rules = slices.Insert(c.Rules, at-1, p.rule("-A "+c.Name+" "+afterWords(line, len(words)-len(rest)), rest, err))
+	c.Rules = slices.Insert(c.Rules, at-1, p.rule(trim("-A "+c.Name+" "+afterWords(line, len(words)-len(rest))), rest, err))
 }
 
 // afterWords returns line without its first n words, which have no quotes.

@@ -36,6 +36,8 @@ type ruleParser struct {
 	rule  *Rule
 	words []string
 	not   bool // a "!" was read
+
+	building building
 }
 
 var (
@@ -49,7 +51,8 @@ var (
 func (p *parser) rule(raw string, words []string, lexErr error) *Rule {
 	r := &Rule{Raw: raw, Line: p.line}
 	p.used = p.used[:0]
-	rp := &ruleParser{parser: p, rule: r, words: words}
+	rp := &p.current
+	rp.rule, rp.words, rp.not = r, words, false
 	if lexErr != nil {
 		rp.fault(lexErr.Error())
 		r.target = &unknownTarget{what: "target not understood: " + raw}
@@ -113,22 +116,30 @@ func (p *ruleParser) option(w string) {
 	case "-o", "--out-interface":
 		err = p.iface(&p.rule.out)
 	case "-m", "--match":
-		err = p.load(p.set.matches, false)
+		err = p.load()
 	case "-j", "--jump":
 		err = p.jump(false)
 	case "-g", "--goto":
 		err = p.jump(true)
-	case "-f", "--fragment":
-		p.rule.matches = append(p.rule.matches, fixed(answerOf(p.not)))
-	case "-c", "--set-counters":
-		_, err = p.args(2)
 	default:
-		err = p.extensionOption(w)
+		err = p.rareOption(w)
 	}
 	p.not = false
 	if err != nil {
 		p.fault(fmt.Sprintf("%s: %v", w, err))
 	}
+}
+
+func (p *ruleParser) rareOption(w string) error {
+	switch w {
+	case "-f", "--fragment": // simulated packets are whole
+		p.rule.matches = append(p.rule.matches, fixed(answerOf(p.not)))
+		return nil
+	case "-c", "--set-counters":
+		_, err := p.args(2)
+		return err
+	}
+	return p.extensionOption(w)
 }
 
 func (p *ruleParser) address(m **addrMatch) error {
@@ -176,17 +187,30 @@ func (p *ruleParser) protocol() error {
 }
 
 // load reads the name after "-m".
-func (p *ruleParser) load(known map[string]*extension, target bool) error {
+func (p *ruleParser) load() error {
 	args, err := p.args(1)
 	if err != nil {
 		return err
 	}
-	ext, ok := known[args[0]]
+	ext, ok := p.set.matches[args[0]]
 	if !ok {
 		ext = &extension{name: args[0], loose: true, buildMatch: unknownMatch}
 	}
-	p.used = append(p.used, use{ext: ext, target: target})
+	p.use(ext, false)
 	return nil
+}
+
+// use notes that the rule uses ext. The options of a use before it lend their
+// memory.
+func (p *ruleParser) use(ext *extension, target bool) *use {
+	if len(p.used) < cap(p.used) {
+		p.used = p.used[:len(p.used)+1]
+	} else {
+		p.used = append(p.used, use{})
+	}
+	u := &p.used[len(p.used)-1]
+	u.ext, u.target, u.options = ext, target, u.options[:0]
+	return u
 }
 
 // jump reads the name after "-j" or "-g": a target, else a chain.
@@ -200,11 +224,11 @@ func (p *ruleParser) jump(gone bool) error {
 	}
 	name := args[0]
 	if ext, ok := p.set.targets[name]; ok && !gone {
-		p.used = append(p.used, use{ext: ext, target: true})
+		p.use(ext, true)
 		p.rule.target = &unknownTarget{what: "target not understood: -j " + name}
 		return nil
 	}
-	p.used = append(p.used, use{ext: &extension{name: name, loose: true}, target: true})
+	p.use(p.set.chain, true)
 	p.rule.target = &jump{name: name, gone: gone}
 	return nil
 }
@@ -243,8 +267,7 @@ func (p *ruleParser) owner(name string) (*use, int) {
 	}
 	if ext := p.set.matches[protocolMatch(p.rule.proto)]; ext != nil { // "-p tcp" alone knows tcp's options
 		if n, ok := ext.takes(name); ok {
-			p.used = append(p.used, use{ext: ext})
-			return &p.used[len(p.used)-1], n
+			return p.use(ext, false), n
 		}
 	}
 	for i := len(p.used) - 1; i >= 0; i-- {
@@ -279,7 +302,8 @@ func (p *ruleParser) build(u *use) {
 		}
 		p.rule.target = t
 	case !u.target && u.ext.buildMatch != nil:
-		if err := u.ext.buildMatch(&building{rule: p.rule, sets: p.sets, ext: u.ext}, u.options); err != nil {
+		p.building = building{rule: p.rule, sets: p.sets, ext: u.ext}
+		if err := u.ext.buildMatch(&p.building, u.options); err != nil {
 			p.fault(fmt.Sprintf("-m %s: %v", u.ext.name, err))
 		}
 	}

@@ -126,6 +126,10 @@ func (r *Rule) header(p *model.Packet, f *netfilter.Frame) bool {
 	if r.sport.set && !r.sport.contains(p.Src.Port()) {
 		return false
 	}
+	return r.devices(f)
+}
+
+func (r *Rule) devices(f *netfilter.Frame) bool {
 	return (r.in == nil || r.in.matches(f.In)) && (r.out == nil || r.out.matches(f.Out))
 }
 

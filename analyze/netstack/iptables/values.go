@@ -136,17 +136,6 @@ var errProtocol = errors.New("unknown protocol")
 
 // parseProtocol returns the name that the model uses, "" for all.
 func parseProtocol(s string) (model.Protocol, error) {
-	if n, err := strconv.ParseUint(s, 0, 8); err == nil {
-		if n == 0 {
-			return "", nil
-		}
-		for _, p := range protocols() {
-			if p.number == n {
-				return p.name, nil
-			}
-		}
-		return model.Protocol(strconv.FormatUint(n, 10)), nil
-	}
 	switch s = strings.ToLower(s); s {
 	case "tcp":
 		return model.TCP, nil
@@ -161,12 +150,27 @@ func parseProtocol(s string) (model.Protocol, error) {
 	case "mh":
 		return "mobility-header", nil
 	}
+	if n, err := strconv.ParseUint(s, 0, 8); err == nil {
+		return protocolNumbered(n), nil
+	}
 	for _, p := range protocols() {
 		if string(p.name) == s {
 			return p.name, nil
 		}
 	}
 	return "", fmt.Errorf("%w: %q", errProtocol, s)
+}
+
+func protocolNumbered(n uint64) model.Protocol {
+	if n == 0 {
+		return ""
+	}
+	for _, p := range protocols() {
+		if p.number == n {
+			return p.name
+		}
+	}
+	return model.Protocol(strconv.FormatUint(n, 10))
 }
 
 type protocolNumber struct {
