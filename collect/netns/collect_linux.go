@@ -2,6 +2,7 @@ package netns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -38,7 +39,11 @@ func Collect(ctx context.Context, o Options) (*Result, error) {
 	}()
 	m := newMachine(ctx, o, spaces)
 	m.owners = socketOwners(ctx, o.SectionTimeout)
-	return m.collect(newRegister("/", o.Pods), f.notes), nil
+	result := m.collect(newRegister("/", o.Pods), f.notes)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, fmt.Errorf("node %s: %w", o.Node, ctx.Err())
+	}
+	return result, nil // one that ran out of time says so in its parts
 }
 
 // newMachine returns a machine with namespaces that are open.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"unsafe"
@@ -58,6 +59,9 @@ func (d *dumper) readPrograms() error {
 	}
 	for index, name := range d.names {
 		d.tcxPrograms(index, name)
+	}
+	if d.space.host {
+		d.cgroupPrograms()
 	}
 	slices.SortStableFunc(d.info.Programs, func(a, b nodedump.Program) int {
 		return cmp.Or(strings.Compare(a.Dev, b.Dev), strings.Compare(a.Hook, b.Hook), strings.Compare(a.Kind, b.Kind),
@@ -158,4 +162,27 @@ func queryPrograms(target, attach uint32) ([]uint32, error) {
 		return nil, errno
 	}
 	return ids[:min(query.count, bpfMaxPrograms)], nil
+}
+
+// cgroupPrograms asks for the programs that hang at the root of the cgroups and
+// so at the sockets of every process, such as those that translate Service
+// addresses in connect(2).
+func (d *dumper) cgroupPrograms() {
+	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		root, err := os.Open(dir)
+		if err != nil {
+			continue
+		}
+		for attach, name := range map[uint32]string{
+			unix.BPF_CGROUP_INET_INGRESS: "ingress", unix.BPF_CGROUP_INET_EGRESS: "egress",
+			unix.BPF_CGROUP_INET4_CONNECT: "connect4", unix.BPF_CGROUP_INET6_CONNECT: "connect6",
+			unix.BPF_CGROUP_UDP4_SENDMSG: "sendmsg4", unix.BPF_CGROUP_UDP6_SENDMSG: "sendmsg6",
+		} {
+			ids, _ := queryPrograms(uint32(root.Fd()), attach) // refused: not the second version of cgroups
+			for _, id := range ids {
+				d.info.Programs = append(d.info.Programs, nodedump.Program{Hook: "cgroup", Kind: "bpf", Name: name, ID: int(id)})
+			}
+		}
+		root.Close()
+	}
 }

@@ -20,7 +20,7 @@ import (
 // it does not exist.
 const noModprobe = "--modprobe=/nonexistent"
 
-// The readers of the four texts of iptables.
+// readIPTables reads iptables-save.txt; the three below read its siblings.
 func (d *dumper) readIPTables() ([]byte, error)       { return d.nftTables("iptables", unix.NFPROTO_IPV4) }
 func (d *dumper) readIP6Tables() ([]byte, error)      { return d.nftTables("ip6tables", unix.NFPROTO_IPV6) }
 func (d *dumper) readIPTablesLegacy() ([]byte, error) { return d.legacyTables("iptables", "ip") }

@@ -251,4 +251,19 @@ func TestCancelledCollectSaysSo(t *testing.T) {
 	r := m.collect(newRegister(t.TempDir(), nil), nil)
 	require.Equal(t, nodedump.StatusFailed, r.Netns[0].Sections["routes"])
 	require.Equal(t, nodedump.StatusFailed, r.Netns[0].IPTables.Status)
+	_, err = Collect(ctx, Options{External: true})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestOverallDeadlineIsTimedOut(t *testing.T) {
+	f := &finder{proc: "/proc"}
+	host, err := f.host(true)
+	require.NoError(t, err)
+	defer host.close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+	defer cancel()
+	<-ctx.Done()
+	r := newMachine(ctx, Options{}.withDefaults("n1"), []*space{host}).collect(newRegister(t.TempDir(), nil), nil)
+	require.Equal(t, nodedump.StatusTimedOut, r.Netns[0].Sections["routes"])
+	require.Equal(t, nodedump.StatusTimedOut, r.Netns[0].NFT.Status)
 }
