@@ -81,6 +81,9 @@ func list[T any](s *Snapshot, resource string) ([]T, error) {
 	if err != nil || len(data) == 0 {
 		return nil, err
 	}
+	if items, ok := itemsOneByOne[T](data); ok {
+		return items, nil
+	}
 	var l struct {
 		Items []T `json:"items"`
 	}
@@ -91,6 +94,33 @@ func list[T any](s *Snapshot, resource string) ([]T, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return l.Items, nil
+}
+
+// listHead begins a list as FormatList writes it.
+const listHead = "apiVersion: v1\nkind: List\nitems:\n"
+
+// itemsOneByOne reads a list that has the form of FormatList one item at a
+// time, which takes a fraction of the memory.
+func itemsOneByOne[T any](data []byte) ([]T, bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(listHead+"- "))
+	if !ok {
+		return nil, false
+	}
+	var out []T
+	for more := true; more; {
+		var item []byte
+		item, rest, more = bytes.Cut(rest, []byte("\n- "))
+		text, err := yaml.YAMLToJSON(slices.Concat([]byte("- "), item, []byte("\n")))
+		if err != nil {
+			return nil, false
+		}
+		var one []T
+		if json.Unmarshal(text, &one) != nil || len(one) != 1 {
+			return nil, false
+		}
+		out = append(out, one[0])
+	}
+	return out, true
 }
 
 func clusterName(resource string) string { return "cluster/" + resource + ".yaml" }
@@ -139,7 +169,7 @@ func FormatList(resource string, items ...runtime.Object) ([]byte, error) {
 	var b bytes.Buffer
 	for _, o := range objects {
 		if b.Len() == 0 {
-			b.WriteString("apiVersion: v1\nkind: List\nitems:\n")
+			b.WriteString(listHead)
 		}
 		writeItem(&b, o.yaml)
 	}

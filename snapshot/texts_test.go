@@ -184,3 +184,22 @@ func count[T any](list func() ([]T, error)) func() (int, error) {
 		return len(l), err
 	}
 }
+
+// A list reads the same whatever its layout.
+func TestListLayouts(t *testing.T) {
+	for _, text := range []string{
+		"apiVersion: v1\nkind: List\nitems:\n- metadata: {name: a}\n  status:\n    message: |-\n      - x\n\n      - y\n- metadata: {name: b}\n",
+		"apiVersion: v1\nkind: List\nitems:\n- metadata: &m {name: a}\n  status: {message: \"- x\\n\\n- y\"}\n- metadata: {<<: *m, name: b}\n",
+		"items:\n  - metadata: {name: a}\n    status:\n      message: |-\n        - x\n\n        - y\n  - metadata: {name: b}\nkind: List\n",
+		`{"items": [{"metadata": {"name": "a"}, "status": {"message": "- x\n\n- y"}}, {"metadata": {"name": "b"}}]}`,
+	} {
+		w := snapshot.NewWriter(snapshot.Meta{})
+		require.NoError(t, w.Add("cluster/pods.yaml", []byte(text)))
+		s, err := w.Snapshot()
+		require.NoError(t, err)
+		pods, err := s.Pods()
+		require.NoError(t, err, text)
+		require.Len(t, pods, 2)
+		require.Equal(t, []string{"a", "- x\n\n- y", "b"}, []string{pods[0].Name, pods[0].Status.Message, pods[1].Name})
+	}
+}
