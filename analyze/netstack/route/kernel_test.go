@@ -41,8 +41,12 @@ func TestKernel(t *testing.T) {
 		first, _ = strconv.ParseUint(s, 10, 64)
 		worlds = 1
 	}
-	asked := 0
+	asked, start := 0, time.Now()
 	for i := range worlds {
+		if os.Getenv("ROUTE_WORLDS") == "" && time.Since(start) > 12*time.Second {
+			worlds = i
+			break
+		}
 		w := newWorld(t, first+uint64(i))
 		for _, family := range []int{4, 6} {
 			asked += w.compare(t, family, 250)
@@ -57,6 +61,7 @@ type world struct {
 	seed  uint64
 	*rand.Rand
 	custom bool        // has policy rules
+	down   bool        // a device goes down in the end: no gateway must depend on it
 	script [7][]string // by family: 0 is any
 	own    [7][]string // addresses
 }
@@ -81,20 +86,22 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.batch(t)
 	w.sysctls()
 	w.custom = w.IntN(3) > 0
-	for i := range 60 {
-		w.addTo(4, "route append %s", w.route4(i > 40))
-		w.addTo(6, "route append %s", w.route6())
-	}
 	if w.custom {
 		for range 8 {
 			w.addTo(4, "rule add %s", w.rule(4))
 			w.addTo(6, "rule add %s", w.rule(6))
 		}
 	}
+	w.down = w.IntN(3) == 0
+	for i := range 60 {
+		w.addTo(4, "route append %s", w.route4(i > 40))
+		w.addTo(6, "route append %s", w.route6())
+	}
+	w.batch(t)
 	if w.IntN(2) == 0 {
 		w.add("link set p%d down", devicesPerWorld-1) // no carrier
 	}
-	if w.IntN(3) == 0 {
+	if w.down {
 		w.add("link set d%d down", devicesPerWorld-2)
 	}
 	w.batch(t)
@@ -275,7 +282,7 @@ func (w *world) route4(gateway bool) string {
 		}
 		return w.pick("local", "broadcast", "multicast") + " " + dst + " dev " + w.pick("lo", w.dev()) + tail
 	case 2, 3:
-		if gateway {
+		if gateway && !w.down {
 			return dst + " via " + w.ip4() + tail
 		}
 	case 4:
@@ -292,10 +299,12 @@ func (w *world) route6() string {
 		dst = netip.PrefixFrom(netip.MustParseAddr(w.ip6()), []int{8, 16, 32, 48, 64, 112, 127, 128}[w.IntN(8)]).Masked().String()
 	}
 	tail := " table " + w.pick("main", "main", "main", "100", "101", "102", "local")
+	plain, metric := tail, 10+w.IntN(3)*10
 	if w.IntN(3) == 0 {
-		tail += fmt.Sprintf(" metric %d", 10+w.IntN(3)*10)
+		plain += fmt.Sprintf(" metric %d", metric)
 	}
-	plain := tail
+	// A route without gateway between two that make one multipath is not dumped (fib6_dump_node).
+	tail += fmt.Sprintf(" metric %d", metric+1)
 	if w.IntN(6) == 0 {
 		tail += " src " + w.source(6) // of one of several next hops no dump shows it
 	}

@@ -83,12 +83,26 @@ func (f *FIB) sortTables() {
 // fib_check_nh gives such a next hop host scope, and rt_set_nexthop uses
 // gateways of link scope only.
 func (f *FIB) markOwnGateways() {
+	type question struct {
+		table int
+		scope scope
+		dev   string
+		via   netip.Addr
+	}
+	asked := map[question]scope{} // many routes share few gateways
 	for id, t := range f.v4.tables {
 		for _, entries := range t.lpm.All4() {
 			for _, e := range entries {
 				for i := range e.hops {
 					h := &e.hops[i]
-					h.own = h.via.Is4() && !h.onlink && f.gatewayScope(id, e, h) >= scopeHost
+					if !h.via.Is4() || h.onlink {
+						continue
+					}
+					q := question{id, e.scope, h.dev, h.via}
+					if _, known := asked[q]; !known {
+						asked[q] = f.gatewayScope(id, e, h)
+					}
+					h.own = asked[q] >= scopeHost
 				}
 			}
 		}

@@ -59,10 +59,14 @@ func (f *FIB) lookupTable(fam *family, t *table, fl *flow) answer {
 }
 
 // suppresses is fib4_rule_suppress and fib6_rule_suppress: the rule takes no
-// route that is as short as this, or that leaves by a device of the group.
+// route that is as short as this, or that leaves by a device of the group. Of
+// an IPv4 multipath the first next hop counts, chosen or not.
 func (f *FIB) suppresses(r *rule, a answer) bool {
 	if r.SuppressPrefixLen != nil && a.entry.prefix.Bits() <= *r.SuppressPrefixLen {
 		return true
+	}
+	if r.Family == 4 {
+		a.hop = 0
 	}
 	dev := f.devices.byName[a.entry.hops[a.hop].dev]
 	return r.SuppressIfGroup != nil && dev != nil && dev.Group == *r.SuppressIfGroup
