@@ -4,7 +4,7 @@ export CGO_ENABLED ?= 0
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN      := bin/pathsnap
-BUILD    := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+BUILD    := go build -ldflags "-s -w -X main.version=$(VERSION)"
 PORTABLE := ./analyze/... ./snapshot/... ./plugins/...
 PACKAGES := ./...
 

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/pathsnap/pathsnap/analyze"
+	"github.com/pathsnap/pathsnap/analyze/report"
+)
+
+// A flow is one line of --flows.
+type flow struct {
+	Src      string `json:"src"`
+	Dst      string `json:"dst"`
+	Port     uint   `json:"port"`
+	Protocol string `json:"protocol"`
+}
+
+// flows answers every line of --flows with a line of JSON, and ends as the
+// worst of them.
+func (a *analysis) flows(analyzer *analyze.Analyzer) error {
+	in := a.std.in
+	if name := a.c.String("flows"); name != standard {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	code := exitOK
+	err := writeFile(a.c.String("output"), reportPerm, a.std.out, func(w io.Writer) error {
+		return eachLine(in, func(line []byte) error {
+			next, err := answerLine(w, analyzer, line)
+			code = worse(code, next)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return status(code)
+}
+
+// eachLine calls do for every line of r that is not blank.
+func eachLine(r io.Reader, do func([]byte) error) error {
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			if err := do(line); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("flows: %w", err)
+		}
+	}
+}
+
+// answerLine writes the answer of one line and returns its exit code.
+func answerLine(w io.Writer, analyzer *analyze.Analyzer, line []byte) (int, error) {
+	q, err := parseFlow(line)
+	var d *report.Diagnosis
+	if err == nil {
+		d, err = analyzer.Ask(q)
+	}
+	if err != nil {
+		return hintFor(err).code, report.WriteJSONError(w, err)
+	}
+	return report.ExitCode(d.Outcome), report.WriteJSONLine(w, d)
+}
+
+// parseFlow parses one line.
+func parseFlow(line []byte) (analyze.Question, error) {
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	var f flow
+	if err := dec.Decode(&f); err != nil {
+		return analyze.Question{}, usagef("not a flow: %w", err)
+	}
+	if dec.More() {
+		return analyze.Question{}, usagef("not a flow: more than one value on the line")
+	}
+	if f.Src == "" || f.Dst == "" {
+		return analyze.Question{}, usagef(`not a flow: it needs "src" and "dst"`)
+	}
+	return question(f.Src, f.Dst, f.Port, f.Protocol)
+}
+
+// worse returns the worse of two exit codes. What cannot be asked is worse
+// than what is not reached, and that is worse than not to know.
+func worse(a, b int) int {
+	order := []int{exitOK, 4, 3, exitUsage, exitInternal}
+	return order[max(slices.Index(order, a), slices.Index(order, b))]
+}

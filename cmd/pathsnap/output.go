@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+// The permissions of new files. A bundle tells much about a cluster.
+const (
+	bundlePerm = 0o600
+	reportPerm = 0o644
+)
+
+// standard is the name that stands for standard input or output.
+const standard = "-"
+
+// outputFlag is -o.
+func outputFlag(usage string) cli.Flag {
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: usage, DefaultText: " "}
+}
+
+// writeFile writes a file through a temporary one, so that nothing half
+// written is left under its name. The name "" or "-" is out.
+func writeFile(name string, perm os.FileMode, out io.Writer, write func(io.Writer) error) (err error) {
+	if name == "" || name == standard {
+		return write(out)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err = write(f); err == nil {
+		err = f.Chmod(perm)
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// writeBundle writes a bundle: to a directory if name ends in a slash or is an
+// (empty) directory, else as an archive.
+func writeBundle(name string, std streams, w *snapshot.Writer) error {
+	if strings.HasSuffix(name, "/") || isDir(name) {
+		return w.WriteDir(strings.TrimSuffix(name, "/"))
+	}
+	if (name == "" || name == standard) && terminal(std.out) {
+		return usagef("a bundle is not for the terminal; name a file with -o")
+	}
+	return writeFile(name, bundlePerm, std.out, w.WriteArchive)
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// openBundle opens a bundle; "-" is an archive on standard input.
+func openBundle(name string, std streams) (*snapshot.Snapshot, error) {
+	if name == standard {
+		return snapshot.OpenArchive(std.in, snapshot.DefaultLimits())
+	}
+	return snapshot.OpenFile(name)
+}
+
+// terminal reports whether a stream is a terminal.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// columns returns the width of a terminal, 0 if there is none.
+func columns(stream any) int {
+	if f, ok := stream.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
+// oneLine makes text that came from a bundle harmless on a terminal.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// sizeText is a size for people.
+func sizeText(bytes int64) string {
+	switch {
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+	case bytes >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(bytes)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", bytes)
+}
+
+// arguments checks the number of positional arguments: at least as many as
+// names, and no more unless the last name ends in "...".
+func arguments(c *cli.Context, names ...string) ([]string, error) {
+	args := c.Args().Slice()
+	if len(args) < len(names) {
+		return nil, usagef("%s is missing; see %s --help", strings.TrimSuffix(names[len(args)], "..."), c.Command.HelpName)
+	}
+	many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+	if len(args) > len(names) && !many {
+		return nil, usagef("unexpected argument %q; see %s --help", args[len(names)], c.Command.HelpName)
+	}
+	return args, nil
+}
