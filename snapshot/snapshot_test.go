@@ -207,7 +207,7 @@ func TestFormIsThatOfTheSpecification(t *testing.T) {
 "reasons": {}
 }
 `
-	require.Equal(t, want, string(data)) //nolint:testifylint // the layout is what matters
+	require.Equal(t, want, string(data))
 }
 
 func TestWriterRefuses(t *testing.T) {

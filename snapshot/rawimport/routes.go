@@ -84,17 +84,22 @@ func (r *rawRoute) convert(version int) (nodedump.Route, error) {
 		return out, fmt.Errorf("route to %s: %w", r.Dst, err)
 	}
 	for _, h := range r.NextHops {
-		via, err := gateway(h.Gateway, h.Via)
+		hop, err := h.convert()
 		if err != nil {
 			return out, fmt.Errorf("route to %s: %w", r.Dst, err)
-		}
-		hop := nodedump.NextHop{Dev: h.Dev, Via: via, Weight: max(1, int(h.Weight))}
-		if len(h.Flags) > 0 {
-			hop.Flags = h.Flags
 		}
 		out.NextHops = append(out.NextHops, hop)
 	}
 	return out, nil
+}
+
+func (h *rawNextHop) convert() (nodedump.NextHop, error) {
+	via, err := gateway(h.Gateway, h.Via)
+	out := nodedump.NextHop{Dev: h.Dev, Via: via, Weight: max(1, int(h.Weight))}
+	if len(h.Flags) > 0 {
+		out.Flags = h.Flags
+	}
+	return out, err
 }
 
 // gateway returns the next hop: of the route's own family, or of another.
