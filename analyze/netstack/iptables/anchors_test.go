@@ -63,6 +63,7 @@ func TestNotUnderstood(t *testing.T) {
 		{"a loop", ":A -\n:B -\n-A FORWARD -j A\n-A A -j B\n-A B -j A", "unknown, accept", "loop of chains: -j A"},
 		{"a chain that calls itself", ":A -\n-A FORWARD -j A\n-A A -j A", "unknown, accept", "loop of chains: -j A"},
 		{"quote that does not end", `-A FORWARD -m comment --comment "x -j DROP`, "unknown, accept, accept", "rule not understood: quote that does not end"},
+		{"an option that swallows the target", "-A FORWARD -p tcp -m tcp --dport -j DROP", "unknown, accept, accept", "rule not understood: DROP: unknown option"},
 		{"port of no protocol", "-A FORWARD -m tcp --dport 80 -j DROP", "drop, accept", "rule not understood: -m tcp: without its protocol"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

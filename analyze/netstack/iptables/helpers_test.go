@@ -192,6 +192,28 @@ create pairs hash:ip,port family inet
 add pairs 10.0.0.2,tcp:80
 create both hash:ip,port,ip family inet
 add both 10.0.0.1,tcp:80,10.0.0.2
+create nets hash:net family inet
+add nets 10.0.0.0/8
+add nets 10.0.0.2 nomatch
+create netports hash:net,port family inet
+add netports 10.0.0.0/24,udp:53
+add netports 10.0.0.0/24,icmp:echo-request
+create ports bitmap:port range 0-1024
+add ports 53
+create devs hash:net,iface family inet
+add devs 0.0.0.0/0,dummy0
+add devs 0.0.0.0/0,eth0
+create masked hash:ip family inet netmask 30
+add masked 10.0.0.0
+create macs bitmap:ip,mac range 10.0.0.0-10.0.0.255
+add macs 10.0.0.1
+create lists list:set size 8
+add lists pairs
+add lists netports
+create iprange bitmap:ip range 10.0.0.0-10.0.0.255
+add iprange 10.0.0.2
+create wide hash:ip,port,net family inet
+add wide 10.0.0.2,udp:53,10.0.0.0/24
 `
 
 // parseAny reads rules that need not be understood.

@@ -63,6 +63,9 @@ func (p *parser) rule(raw string, words []string, lexErr error) *Rule {
 	for i := range p.used {
 		rp.build(&p.used[i])
 	}
+	if r.fault != "" && r.target == nil && (strings.Contains(raw, " -j") || strings.Contains(raw, " -g")) {
+		r.target = &unknownTarget{what: "target not understood: " + raw} // taken for something else
+	}
 	if r.fault != "" {
 		p.fail(p.line, r.fault)
 	}
