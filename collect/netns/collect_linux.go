@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -48,6 +49,7 @@ func Collect(ctx context.Context, o Options) (*Result, error) {
 
 // newMachine returns a machine with namespaces that are open.
 func newMachine(ctx context.Context, o Options, spaces []*space) *machine {
+	nl.NativeEndian() // found out at its first call, which must not be in several goroutines
 	release := kernelRelease()
 	return &machine{ctx: ctx, options: o, release: release, kernel: readKernel("/", release), tools: newToolbox(), spaces: spaces}
 }
