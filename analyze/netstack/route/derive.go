@@ -20,10 +20,15 @@ func (f *FIB) deriveLocal() {
 		}
 	}
 	if need6 && f.v6.tables[TableLocal] != nil {
-		for _, dev := range f.devices.all {
-			if dev.up() && !dev.isLoopback() {
-				f.derive(dev, TypeMulticast, netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8), netip.Addr{}, scopeGlobal)
-			}
+		f.deriveMulticast6()
+	}
+}
+
+// deriveMulticast6 is addrconf_add_mroute, for each device.
+func (f *FIB) deriveMulticast6() {
+	for _, dev := range f.devices.all {
+		if dev.up() && !dev.isLoopback() {
+			f.derive(dev, TypeMulticast, netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8), netip.Addr{}, scopeGlobal)
 		}
 	}
 }

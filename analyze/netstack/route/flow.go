@@ -52,29 +52,16 @@ func (fl *flow) setVRF(d *devices) {
 // protocolNumber returns the number of a protocol by its name or number, 0 if
 // it is not known.
 func protocolNumber(name string) int {
-	switch model.Protocol(name) {
-	case model.TCP:
-		return 6
-	case model.UDP:
-		return 17
-	case model.SCTP:
-		return 132
-	case model.ICMP:
-		return 1
-	case model.ICMPv6, "icmpv6", "icmp6":
-		return 58
-	case model.IPIP, "ipip":
-		return 4
-	case "udplite":
-		return 136
-	case "dccp":
-		return 33
-	case "gre":
-		return 47
-	case "esp":
-		return 50
-	case "ah":
-		return 51
+	for _, p := range [...]struct {
+		name   model.Protocol
+		number int
+	}{
+		{model.TCP, 6}, {model.UDP, 17}, {model.SCTP, 132}, {model.ICMP, 1}, {model.ICMPv6, 58}, {"icmpv6", 58},
+		{"icmp6", 58}, {model.IPIP, 4}, {"ipip", 4}, {"udplite", 136}, {"dccp", 33}, {"gre", 47}, {"esp", 50}, {"ah", 51},
+	} {
+		if p.name == model.Protocol(name) {
+			return p.number
+		}
 	}
 	n, err := strconv.ParseUint(name, 0, 8)
 	if err != nil {

@@ -26,17 +26,22 @@ func (f *FIB) lookupIPv6(q Query, c *netfilter.Choices) Result {
 		}
 		f.pickHop(&r, a.entry, only, c)
 	}
-	if q.Dst.IsMulticast() {
-		r.Type = TypeMulticast
-	}
-	out := r.Dev
-	if r.Type == TypeLocal || r.Type == TypeAnycast {
-		r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
-	}
-	if q.IIf == "" && !r.Src.IsValid() {
+	if q.IIf == "" && !r.Src.IsValid() { // ip6_route_get_saddr
 		if r.Src = a.entry.prefsrc; !r.Src.IsValid() {
-			r.Src = f.selectAddr6(out, q.Dst)
+			r.Src = f.selectAddr6(r.Dev, q.Dst)
 		}
+	}
+	return f.finish6(q, r)
+}
+
+// finish6 is ip6_rt_init_dst with ip6_rt_get_dev_rcu: what is local is
+// delivered by the loopback device, whatever device has the address.
+func (f *FIB) finish6(q Query, r Result) Result {
+	switch {
+	case q.Dst.IsMulticast():
+		r.Type = TypeMulticast
+	case r.Type == TypeLocal, r.Type == TypeAnycast:
+		r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
 	}
 	return r
 }

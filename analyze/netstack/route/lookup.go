@@ -67,11 +67,8 @@ func (f *FIB) output4(q Query, c *netfilter.Choices) Result {
 	if out := f.multicastDevice(q); out != "" {
 		return f.direct(q, out, nil)
 	}
-	if q.Dst.IsUnspecified() { // means this host
-		if q.Dst = q.Src; !q.Dst.IsValid() {
-			q.Dst = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-		}
-		q.OIf = ""
+	if q.Dst.IsUnspecified() {
+		q = q.toSelf()
 	}
 	fl := q.flow(&f.devices)
 	a, doubt := f.ask(&fl)
@@ -83,14 +80,7 @@ func (f *FIB) output4(q Query, c *netfilter.Choices) Result {
 	}
 	r := f.result(q, a, doubt)
 	if a.entry.typ == TypeLocal {
-		if !r.Src.IsValid() {
-			r.Src = q.Dst
-			if a.entry.prefsrc.IsValid() {
-				r.Src = a.entry.prefsrc
-			}
-		}
-		r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
-		return f.finish4(q, r)
+		return f.outputLocal(q, r, a.entry)
 	}
 	h := &a.entry.hops[a.hop]
 	if q.OIf == "" {
@@ -99,6 +89,28 @@ func (f *FIB) output4(q Query, c *netfilter.Choices) Result {
 	if !r.Src.IsValid() {
 		r.Src = f.prefsrc4(a.entry, h)
 	}
+	return f.finish4(q, r)
+}
+
+// toSelf returns a query to 0.0.0.0 as the kernel takes it: to this host.
+func (q Query) toSelf() Query {
+	if q.Dst = q.Src; !q.Dst.IsValid() {
+		q.Dst = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	q.OIf = ""
+	return q
+}
+
+// outputLocal is what ip_route_output_key_hash_rcu does with RTN_LOCAL: the
+// sender without address uses the route's, or the destination itself.
+func (f *FIB) outputLocal(q Query, r Result, e *entry) Result {
+	if !r.Src.IsValid() {
+		r.Src = q.Dst
+		if e.prefsrc.IsValid() {
+			r.Src = e.prefsrc
+		}
+	}
+	r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
 	return f.finish4(q, r)
 }
 

@@ -17,18 +17,25 @@ func (f *FIB) selectAddr6(name string, dst netip.Addr) netip.Addr {
 		if near && dev.Name != name || f.devices.master(dev.Name) != master || !dev.up() {
 			continue
 		}
-		temporary, _, _ := f.conf("ipv6", dev.Name, "use_tempaddr")
-		for _, a := range dev.addrs {
-			if !a.ip.Is6() || a.tentative || a.ip.IsMulticast() {
-				continue
-			}
-			c := candidate{address: a, here: name == "" || dev.Name == name, private: a.temporary == (temporary >= 2)}
+		for _, c := range f.candidates(dev, name) {
 			if !best.ip.IsValid() || c.beats(best, dst) {
 				best = c
 			}
 		}
 	}
 	return best.ip
+}
+
+// candidates returns the addresses of dev that may be used for a packet that
+// leaves by the device out.
+func (f *FIB) candidates(dev *device, out string) (all []candidate) {
+	temporary, _, _ := f.conf("ipv6", dev.Name, "use_tempaddr")
+	for _, a := range dev.addrs {
+		if a.ip.Is6() && !a.tentative && !a.ip.IsMulticast() {
+			all = append(all, candidate{address: a, here: out == "" || dev.Name == out, private: a.temporary == (temporary >= 2)})
+		}
+	}
+	return all
 }
 
 // A candidate is an address that may become a source address.

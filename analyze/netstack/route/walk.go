@@ -13,8 +13,8 @@ func (f *FIB) ask(fl *flow) (answer, *model.Doubt) {
 	doubt := fam.doubt
 	for i := 0; i < len(fam.rules); i++ {
 		r := &fam.rules[i]
-		if d := r.askUID(fl); d != nil && doubt == nil {
-			doubt = d
+		if doubt == nil {
+			doubt = r.askUID(fl)
 		}
 		if !r.matches(fl, &f.devices) {
 			continue
