@@ -8,7 +8,11 @@ import (
 	"sync"
 
 	"github.com/goccy/go-graphviz"
+
+	"github.com/pathsnap/pathsnap/analyze/report/wasmcache"
 )
+
+var _ = wasmcache.Restore() // after the library has been initialised
 
 // graphvizMu is held while Graphviz runs: the library is one WebAssembly
 // machine for the whole process, and it is not safe for concurrent use.
