@@ -62,7 +62,7 @@ func hints() []hint {
 		{collect.ErrNoCluster, exitInternal, "look at --kubeconfig and --context; pathsnap collect node needs no API server"},
 		{netns.ErrUnsupported, exitInternal, "run pathsnap collect node on the node itself, or import what its tools print (pathsnap bundle import)"},
 		{context.Canceled, exitInternal, ""},
-		{fs.ErrNotExist, exitUsage, ""},
+		{fs.ErrNotExist, exitUsage, "is the name right? a bundle is a .tar.zst file or a directory with a manifest.yaml"},
 		{fs.ErrExist, exitUsage, ""},
 		{fs.ErrPermission, exitUsage, ""},
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +27,7 @@ const standard = "-"
 
 // outputFlag is -o.
 func outputFlag(usage string) cli.Flag {
-	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: usage, DefaultText: " "}
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: usage}
 }
 
 // writeFile writes a file through a temporary one, so that nothing half
@@ -75,9 +77,18 @@ func isDir(name string) bool {
 // openBundle opens a bundle; "-" is an archive on standard input.
 func openBundle(name string, std streams) (*snapshot.Snapshot, error) {
 	if name == standard {
-		return snapshot.OpenArchive(std.in, snapshot.DefaultLimits())
+		s, err := snapshot.OpenArchive(std.in, snapshot.DefaultLimits())
+		if err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+		return s, nil
 	}
-	return snapshot.OpenFile(name)
+	s, err := snapshot.OpenFile(name)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return nil, fmt.Errorf("bundle %s: %w", name, p.Err)
+	}
+	return s, err
 }
 
 // terminal reports whether a stream is a terminal.

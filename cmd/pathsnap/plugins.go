@@ -33,12 +33,8 @@ func pluginFlag(category string, f *flag.Flag) cli.Flag {
 			Action: func(_ *cli.Context, v bool) error { return setPluginFlag(f, strconv.FormatBool(v)) },
 		}
 	}
-	defaultText := f.DefValue
-	if defaultText == "" {
-		defaultText = " " // else it would say the empty string
-	}
 	return &cli.StringFlag{
-		Name: f.Name, Usage: f.Usage, Category: category, DefaultText: defaultText,
+		Name: f.Name, Usage: f.Usage, Category: category, DefaultText: f.DefValue,
 		Action: func(_ *cli.Context, v string) error { return setPluginFlag(f, v) },
 	}
 }
