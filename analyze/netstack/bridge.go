@@ -149,7 +149,7 @@ func (r *run) bridgeForward(in, bridge *nodedump.Interface) {
 	}
 	if r.f.Bridged {
 		r.f.PhysOut = out.Name
-		if !r.hook(netfilter.Forward, bridge.Name, bridge.Name) || !r.hook(netfilter.Postrouting, "", bridge.Name) {
+		if !r.hook(netfilter.Forward, bridge.Name, bridge.Name) || !r.hook(netfilter.Postrouting, bridge.Name, bridge.Name) {
 			return
 		}
 		r.confirm()

@@ -181,6 +181,7 @@ func (r *run) localIn(in string) {
 
 // forward passes a packet on (ip_forward).
 func (r *run) forward(in string, res route.Result) {
+	r.in = in
 	on, evidence, known := r.ns.FIB.Forwarding(in, r.f.Packet.IPv6())
 	switch {
 	case !known && r.f.Choices.Doubt(model.Doubt{What: "whether " + in + " forwards packets", Evidence: r.ns.Info.File}):

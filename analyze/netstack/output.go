@@ -99,7 +99,7 @@ func outDev(res route.Result) string {
 // (ip_output, ip_finish_output).
 func (r *run) postrouting(res route.Result) {
 	dev := outDev(res)
-	if !r.hook(netfilter.Postrouting, "", dev) {
+	if !r.hook(netfilter.Postrouting, r.in, dev) {
 		return
 	}
 	r.confirm()

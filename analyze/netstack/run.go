@@ -99,6 +99,7 @@ type run struct {
 	looped  bool         // sent to ourselves: conntrack and nat have seen it
 	conn    *model.Conn  // the conntrack entry that it belongs to, nil for a new one
 	routed  route.Result // of a packet that is born here: OUTPUT may change it
+	in      string       // the device that a forwarded packet came in by, which POSTROUTING still sees
 	nexthop netip.Addr
 }
 

@@ -49,7 +49,7 @@ const vxlanSourcePort = 50000
 func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
 	inner := r.f
 	r.f = netfilter.Frame{Packet: outer, Choices: inner.Choices, Env: inner.Env, Trace: inner.Trace}
-	r.conn, r.looped = nil, false
+	r.conn, r.looped, r.in = nil, false, ""
 	wasLocal := r.local
 	r.local = true
 	q := r.query()
@@ -144,6 +144,6 @@ func (r *run) decapsulate(dev *nodedump.Interface) {
 	inner.Mark = 0
 	r.step("vxlan "+dev.Name, "", fmt.Sprintf("decapsulate vni %d from %s", dev.VXLAN.ID, r.f.Packet.Src.Addr()), r.ns.at(dev.Line))
 	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Trace: r.f.Trace}
-	r.conn, r.local, r.looped = nil, false, false
+	r.conn, r.local, r.looped, r.in = nil, false, false, ""
 	r.device(dev)
 }
