@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
 // A flow is a Query as the tables are asked it (struct flowi): in a reverse
@@ -22,6 +23,7 @@ type flow struct {
 	strict          bool   // IPv6: only routes by near count (RT6_LOOKUP_F_IFACE)
 	least           scope  // IPv4: routes of a larger scope do not count
 	ignoreLinkstate bool
+	choices         *netfilter.Choices // IPv6: decides multipath routes
 }
 
 func (q Query) flow(d *devices) flow {

@@ -9,6 +9,7 @@ import (
 // lookupIPv6 is ip6_route_output and ip6_route_input.
 func (f *FIB) lookupIPv6(q Query, c *netfilter.Choices) Result {
 	fl := q.flow(&f.devices)
+	fl.choices = c
 	if q.IIf == "" {
 		fl.near, fl.strict = fl.oif, q.OIf != "" || needsStrict(q.Dst)
 	} else {
@@ -19,13 +20,6 @@ func (f *FIB) lookupIPv6(q Query, c *netfilter.Choices) Result {
 		return f.refused(q, a, doubt)
 	}
 	r := f.result(q, a, doubt)
-	if a.entry.typ == TypeUnicast { // fib6_select_path
-		only := ""
-		if fl.strict {
-			only = fl.near
-		}
-		f.pickHop(&r, a.entry, only, c)
-	}
 	if q.IIf == "" && !r.Src.IsValid() { // ip6_route_get_saddr
 		if r.Src = a.entry.prefsrc; !r.Src.IsValid() {
 			r.Src = f.selectAddr6(r.Dev, q.Dst)

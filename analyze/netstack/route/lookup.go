@@ -54,7 +54,7 @@ func (f *FIB) input4(q Query, c *netfilter.Choices) Result {
 	case TypeLocal, TypeBroadcast:
 		r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
 	case TypeUnicast:
-		f.pickHop(&r, a.entry, "", c)
+		r.take(&a.entry.hops[a.entry.pick("", c)])
 	}
 	return r
 }
@@ -116,7 +116,8 @@ func (f *FIB) outputLocal(q Query, r Result, e *entry) Result {
 
 // selectPath is fib_select_path.
 func (f *FIB) selectPath(r *Result, e *entry, c *netfilter.Choices) *hop {
-	h := f.pickHop(r, e, "", c)
+	h := &e.hops[e.pick("", c)]
+	r.take(h)
 	if len(e.hops) > 1 {
 		if r.Src.IsValid() && r.Doubt == nil && f.sourceMatters(r.Src, e) {
 			r.Doubt = &model.Doubt{What: "Linux 6.16 and later prefer the next hop to which " + r.Src.String() +

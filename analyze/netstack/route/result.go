@@ -40,18 +40,17 @@ func (f *FIB) refused(q Query, a answer, doubt *model.Doubt) Result {
 	return Result{Type: TypeNone, Src: q.Src, Doubt: doubt}
 }
 
-// pickHop is fib_select_multipath: it lets c pick one of the hops that can be
-// used, each by its weight; those by the device only unless that is "".
-func (f *FIB) pickHop(r *Result, e *entry, only string, c *netfilter.Choices) *hop {
+// pick is fib_select_multipath and fib6_select_path: it lets c pick one of the
+// hops that can be used, each by its weight; those by the device only unless
+// that is "". A nil c takes the first.
+func (e *entry) pick(only string, c *netfilter.Choices) int {
 	weights := e.pickable(only)
-	n := 0
 	if c != nil {
-		n = c.Pick(weights)
-	} else {
-		for n < len(weights)-1 && weights[n] == 0 {
-			n++
-		}
+		return c.Pick(weights)
 	}
-	r.take(&e.hops[n])
-	return &e.hops[n]
+	n := 0
+	for n < len(weights)-1 && weights[n] == 0 {
+		n++
+	}
+	return n
 }

@@ -115,7 +115,11 @@ func (f *FIB) markOwnGateways() {
 func (f *FIB) gatewayScope(id int, e *entry, h *hop) scope {
 	fl := flow{dst: h.via, iif: loopback, oif: h.dev, least: max(e.scope+1, scopeLink), ignoreLinkstate: true}
 	a := answer{}
-	if id != TableMain {
+	switch id {
+	case TableMain:
+	case TableLocal:
+		a = f.localTable().lookup4(&fl)
+	default:
 		a = f.v4.tables[id].lookup4(&fl)
 	}
 	if a.entry == nil || a.refusal != "" {

@@ -51,16 +51,27 @@ func (f *FIB) lookupBy(r *rule, fam *family, fl *flow) answer {
 	return a
 }
 
+// lookupTable looks the packet up in one table. IPv6 decides multipath routes
+// there (ip6_pol_route), IPv4 only when all rules are through.
 func (f *FIB) lookupTable(fam *family, t *table, fl *flow) answer {
 	if fam == &f.v4 {
 		return t.lookup4(fl)
 	}
-	return f.lookup6(t, fl)
+	a := f.lookup6(t, fl)
+	if a.refusal == "" && a.entry != nil && a.entry.typ == TypeUnicast {
+		only := ""
+		if fl.strict {
+			only = fl.near
+		}
+		a.hop = a.entry.pick(only, fl.choices)
+	}
+	return a
 }
 
 // suppresses is fib4_rule_suppress and fib6_rule_suppress: the rule takes no
 // route that is as short as this, or that leaves by a device of the group. Of
-// an IPv4 multipath the first next hop counts, chosen or not.
+// an IPv4 multipath the first next hop counts, chosen or not; of an IPv6 one
+// the chosen.
 func (f *FIB) suppresses(r *rule, a answer) bool {
 	if r.SuppressPrefixLen != nil && a.entry.prefix.Bits() <= *r.SuppressPrefixLen {
 		return true
