@@ -36,8 +36,20 @@ func (r *run) bridge(port, bridge *nodedump.Interface) {
 	r.bridgeNetfilter(port, bridge)
 }
 
+// floods reports whether a port gets frames to addresses that the forwarding
+// database does not know.
+func floods(port *nodedump.Interface) bool {
+	return Up(port) && forwarding(port) && (port.Port == nil || !port.Port.NoFlood)
+}
+
+// forwarding reports whether a port's state lets frames pass, as far as it is
+// known.
+func forwarding(port *nodedump.Interface) bool {
+	return port.Port == nil || port.Port.State == "" || port.Port.State == "forwarding"
+}
+
 func (r *run) portWorks(port *nodedump.Interface) bool {
-	if port.Port != nil && port.Port.State != "" && port.Port.State != "forwarding" {
+	if !forwarding(port) {
 		r.end(model.Dropped, "bridge/port-state", fmt.Sprintf("bridge port %s is %s", port.Name, port.Port.State), r.ns.at(port.Line))
 		return false
 	}
@@ -198,7 +210,7 @@ func (r *run) portFor(bridge *nodedump.Interface) (port *nodedump.Interface, evi
 func (r *run) flood(bridge *nodedump.Interface, mac string) (*nodedump.Interface, string, bool) {
 	var maybe *nodedump.Interface
 	for _, p := range r.ns.ports[bridge.Name] {
-		if !Up(p) || p.Port != nil && p.Port.State != "" && p.Port.State != "forwarding" || p.Port != nil && p.Port.NoFlood {
+		if !floods(p) {
 			continue
 		}
 		switch r.leads(p.Name, mac) {

@@ -39,28 +39,33 @@ func (r *run) hook(h netfilter.Hook, in, out string) bool {
 		return false
 	}
 	for _, s := range stages(h) {
-		switch {
-		case s.table == "":
-			r.track()
-		case s.nat:
-			if !r.nat(s.table) {
-				return false
-			}
-		default:
-			before := r.f.Packet
-			if !r.table(s.table) {
-				return false
-			}
-			if h == netfilter.Output && s.table == "mangle" && rerouted(before, r.f.Packet) && !r.reroute() {
-				return false
-			}
-		}
-	}
-	if what, evidence, yes := r.ns.nft.Opaque(&r.f); yes {
-		if r.f.Choices.Doubt(model.Doubt{What: what, Evidence: evidence}) {
-			r.end(model.Unknown, "", what, evidence)
+		if !r.stage(s) {
 			return false
 		}
+	}
+	what, evidence, yes := r.ns.nft.Opaque(&r.f)
+	if yes && r.f.Choices.Doubt(model.Doubt{What: what, Evidence: evidence}) {
+		r.end(model.Unknown, "", what, evidence)
+		return false
+	}
+	return true
+}
+
+// stage runs one step of a hook.
+func (r *run) stage(s stage) bool {
+	switch {
+	case s.table == "":
+		r.track()
+		return true
+	case s.nat:
+		return r.nat(s.table)
+	}
+	before := r.f.Packet
+	if !r.table(s.table) {
+		return false
+	}
+	if r.f.Hook == netfilter.Output && s.table == "mangle" && rerouted(before, r.f.Packet) {
+		return r.reroute()
 	}
 	return true
 }

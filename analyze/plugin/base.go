@@ -3,8 +3,11 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
@@ -93,34 +96,48 @@ func (n *BasePluginNode) dispatch(upstream *model.Link, v *model.Visit, p model.
 	if upstream != nil {
 		link.Source, link.DestinationAttribute = upstream.Source, upstream.DestinationAttribute
 	}
-	ip, port := p.Dst.Addr(), p.Dst.Port()
-	for _, c := range v.Flow.Conns(n.NS.ID) {
-		if c.Reply == p.Tuple() && c.Reply.Invert() != c.Original {
-			ip, port = c.Original.Src.Addr(), c.Original.Src.Port()
-		}
-	}
-	dst := n.IPCache.Endpoint(ip, port)
-	if ip == p.Dst.Addr() && n.env.Services != nil && p.Kind == model.KindOpen {
-		if d, ok := n.env.Services.Process(p, n.Vertex.ID, n.fromPod(p)); ok && d != nil {
-			namespace, name, _ := strings.Cut(d.Service, "/")
-			service, _ := n.IPCache.GetServiceFromName(namespace, name)
+	to := n.receiver(v, p)
+	dst := n.IPCache.Endpoint(to.Addr(), to.Port())
+	if to == p.Dst && p.Kind == model.KindOpen {
+		if service, ok := n.service(p); ok {
 			return n.ToService(link, dst, p.Protocol, service)
 		}
 	}
-	if n.NS.FIB.IsLocal(ip) {
+	if n.NS.FIB.IsLocal(to.Addr()) {
 		return n.Serve(link, dst, p.Protocol)
 	}
-	switch dst.Type {
-	case model.EndpointTypePod:
-		if pod, ok := n.IPCache.GetPodFromIP(ip); ok {
-			return n.ToPod(link, dst, p.Protocol, pod)
-		}
-	case model.EndpointTypeNode:
-		if node, ok := n.IPCache.GetNodeFromIP(ip); ok {
-			return n.ToHost(link, dst, p.Protocol, node)
-		}
+	if pod, ok := n.IPCache.GetPodFromIP(to.Addr()); ok {
+		return n.ToPod(link, dst, p.Protocol, pod)
+	}
+	if node, ok := n.IPCache.GetNodeFromIP(to.Addr()); ok {
+		return n.ToHost(link, dst, p.Protocol, node)
 	}
 	return n.ToExternal(link, dst, p.Protocol)
+}
+
+// receiver is the destination of p once conntrack has translated it back.
+func (n *BasePluginNode) receiver(v *model.Visit, p model.Packet) netip.AddrPort {
+	for _, c := range v.Flow.Conns(n.NS.ID) {
+		if c.Reply == p.Tuple() && c.Reply.Invert() != c.Original {
+			return c.Original.Src
+		}
+	}
+	return p.Dst
+}
+
+// service finds the Service that p goes to. It is nil if only its name is
+// known.
+func (n *BasePluginNode) service(p model.Packet) (*corev1.Service, bool) {
+	if n.env.Services == nil {
+		return nil, false
+	}
+	d, ok := n.env.Services.Process(p, n.Vertex.ID, n.fromPod(p))
+	if !ok || d == nil {
+		return nil, false
+	}
+	namespace, name, _ := strings.Cut(d.Service, "/")
+	service, _ := n.IPCache.GetServiceFromName(namespace, name)
+	return service, true
 }
 
 func (n *BasePluginNode) fromPod(p model.Packet) bool {

@@ -1,8 +1,6 @@
 package plugin
 
 import (
-	"net/netip"
-
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/topology"
@@ -146,7 +144,7 @@ func (r *Reality) onward(v *model.Visit, o netstack.Outcome) model.Transmission 
 // does not show the next hop, the packet leaves what is known.
 func (r *Reality) underlay(link *model.Link, o netstack.Outcome) model.Transmission {
 	if r.Place != r.Place.Host() {
-		return r.unseen(link, o.Packet.Dst.Addr())
+		return r.unseen(link)
 	}
 	end, asIs, ok := r.env.Topology.Underlay(r.Place, o.NextHop, o.Packet.DstMAC)
 	if !ok {
@@ -159,9 +157,8 @@ func (r *Reality) underlay(link *model.Link, o netstack.Outcome) model.Transmiss
 	return model.Transmission{NextHop: r.env.HopOf(end.Place), Link: link}
 }
 
-// unseen is a packet out of a pod whose other end was not collected, or into
-// one.
-func (r *Reality) unseen(link *model.Link, dst netip.Addr) model.Transmission {
+// unseen is a packet out of a pod whose device's other end was not collected.
+func (r *Reality) unseen(link *model.Link) model.Transmission {
 	link.Type = model.LinkVeth
 	return model.Transmission{NextHop: r.env.HopOf(r.Place.Host()), Link: link}
 }
