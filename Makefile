@@ -10,7 +10,7 @@ PACKAGES := ./...
 
 DEMO     ?= fixtures/bundles/flannel-vxlan
 SRC      ?= pod:demo/a
-DST      ?= svc:demo/web:80
+DST      ?= svc:demo/c:80
 FUZZTIME ?= 10s
 BENCH    ?= .
 LAB      ?= help

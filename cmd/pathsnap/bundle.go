@@ -150,6 +150,9 @@ func runExtract(c *cli.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	if err := newDir(args[1]); err != nil {
+		return err
+	}
 	return snapshot.Extract(s, args[1])
 }
 

@@ -61,12 +61,27 @@ func writeFile(name string, perm os.FileMode, out io.Writer, write func(io.Write
 // (empty) directory, else as an archive.
 func writeBundle(name string, std streams, w *snapshot.Writer) error {
 	if strings.HasSuffix(name, "/") || isDir(name) {
+		if err := newDir(name); err != nil {
+			return err
+		}
 		return w.WriteDir(strings.TrimSuffix(name, "/"))
 	}
 	if (name == "" || name == standard) && terminal(std.out) {
 		return usagef("a bundle is not for the terminal; name a file with -o")
 	}
 	return writeFile(name, bundlePerm, std.out, w.WriteArchive)
+}
+
+// newDir wants a directory that is empty or not there.
+func newDir(name string) error {
+	entries, err := os.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if len(entries) > 0 {
+		return usagef("directory %s is not empty; name a new one", name)
+	}
+	return err
 }
 
 func isDir(name string) bool {
