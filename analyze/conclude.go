@@ -74,7 +74,7 @@ func (c *conversation) reported(b branch) report.Branch {
 // direction is the journey of one packet as the report shows it.
 func direction(visits []*model.Visit) report.Direction {
 	last := visits[len(visits)-1]
-	d := report.Direction{Kind: visits[0].Born.Kind, Disposition: last.Disposition, At: last.Node.Hop, Reason: last.Reason, Evidence: last.Evidence}
+	d := report.Direction{Kind: visits[0].Born.Kind, Disposition: last.Disposition, At: last.Node.Hop, Reason: last.Reason, Evidence: last.Evidence, Last: last.Served}
 	for _, v := range visits {
 		h := report.Hop{At: v.Node.Hop, In: v.Born, Steps: v.Trace}
 		if v.Input != nil {

@@ -122,17 +122,29 @@ func (a *NetstackAssertion) AssertRoute(q route.Query, w Way) bool {
 	return a.report("route/missing", got.Evidence, remedy, "the route %s is missing, so packets to %s leave by %s", w.text(), w.Dst, orNothing(got))
 }
 
+// AssertMainTable asserts that no policy rule leads a packet another way than
+// the main table does, and returns the main table's route.
+func (a *NetstackAssertion) AssertMainTable(q route.Query) (main route.Result, ok bool) {
+	if a.ns == nil {
+		return main, true
+	}
+	got := a.ns.FIB.Lookup(q, nil)
+	main = a.ns.FIB.InTable(route.TableMain, q)
+	if got.Doubt != nil || got.Table == route.TableMain || got.Table == route.TableLocal || got.Dev == main.Dev && got.Via == main.Via {
+		return main, true
+	}
+	return main, a.report("route/diverted", got.Evidence, "ip rule del the rule that leads there: "+because(got), "packets to %s leave by %s (%s); the main table means %s", q.Dst, orNothing(got), because(got), orNothing(main))
+}
+
 // meant finds the route that the plugin writes in the main table.
 func (a *NetstackAssertion) meant(w Way) (string, bool) {
-	for _, e := range a.ns.FIB.Routes(mainTable, w.To) {
+	for _, e := range a.ns.FIB.Routes(route.TableMain, w.To) {
 		if e.Route != nil && e.Route.Dev == w.Dev && (!w.Via.IsValid() || e.Route.Via == w.Via.String()) {
 			return e.Text, true
 		}
 	}
 	return "", false
 }
-
-const mainTable = 254
 
 func because(r route.Result) string {
 	if r.Rule == "" {

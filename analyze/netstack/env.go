@@ -14,14 +14,16 @@ type env struct{ ns *NetNS }
 // AddrType implements [netfilter.Env].
 func (e *env) AddrType(a netip.Addr, dev string) netfilter.AddrType { return e.ns.FIB.AddrType(a, dev) }
 
-// EgressAddr implements [netfilter.Env]. The next hop is the route's, as
-// nf_nat_masquerade_ipv4 takes it.
+// EgressAddr implements [netfilter.Env]: for IPv4 by the next hop, as
+// nf_nat_masquerade_ipv4 does, for IPv6 by the destination.
 func (e *env) EgressAddr(dev string, dst netip.Addr) netip.Addr {
-	hop := dst
-	if res := e.ns.FIB.Lookup(route.Query{Dst: dst, OIf: dev}, nil); res.Dev == dev && res.Via.IsValid() {
-		hop = res.Via
+	if dst.Is4() {
+		res := e.ns.FIB.Lookup(route.Query{Dst: dst, OIf: dev}, nil)
+		if res.Dev == dev && res.Via.Is4() {
+			return e.ns.FIB.EgressAddr(dev, res.Via)
+		}
 	}
-	return e.ns.FIB.EgressAddr(dev, hop)
+	return e.ns.FIB.EgressAddr(dev, dst)
 }
 
 // InputAddr implements [netfilter.Env].
@@ -30,14 +32,8 @@ func (e *env) InputAddr(dev string, ipv6 bool) netip.Addr { return e.ns.FIB.Inpu
 // ReversePath implements [netfilter.Env].
 func (e *env) ReversePath(f *netfilter.Frame, loose, acceptLocal bool) netfilter.Answer {
 	p := f.Packet
-	res := e.ns.FIB.Lookup(route.Query{Src: p.Dst.Addr(), Dst: p.Src.Addr(), Mark: p.Mark, TOS: p.TOS}, nil)
-	switch {
-	case res.Type == "local":
-		return netfilter.AnswerOf(acceptLocal)
-	case res.Type != "unicast":
-		return netfilter.No
-	}
-	return netfilter.AnswerOf(loose || res.Dev == f.In)
+	q := route.Query{Src: p.Src.Addr(), Dst: p.Dst.Addr(), IIf: f.In, TOS: p.TOS, Protocol: p.Protocol}
+	return netfilter.AnswerOf(e.ns.FIB.ReversePath(q, loose, acceptLocal))
 }
 
 // DevGroup implements [netfilter.Env].

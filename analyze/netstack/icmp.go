@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
 // An unreach is an ICMP error that says that a packet did not get through, in
@@ -72,12 +73,21 @@ func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 	if r.ns.FIB.IsLocal(about.Dst.Addr()) {
 		src = about.Dst.Addr()
 	}
+	r.attach()
 	r.out.Answer = &model.Packet{Protocol: proto, Kind: model.KindError, ICMPType: typ, ICMPCode: code,
 		Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(about.Src.Addr(), 0), About: &about}
 }
 
-// rejected answers as the REJECT target does (nf_reject_ipv4.c): a reset
-// belongs to the packet's conversation, which an ICMP error does not.
+// attach lets the answer belong to the packet's conversation although its entry
+// is not confirmed (nf_ct_attach, which icmp_glue_bits and nf_send_reset call):
+// so it is translated back.
+func (r *run) attach() {
+	if r.conn == nil && r.f.Ct.State == netfilter.CtNew {
+		r.flow = r.flow.With(r.ns.ID, r.entry())
+	}
+}
+
+// rejected answers as the REJECT target does (nf_reject_ipv4.c).
 func (r *run) rejected() {
 	if r.f.RejectWith != "tcp-reset" {
 		r.icmpError(r.f.RejectWith)
@@ -88,7 +98,5 @@ func (r *run) rejected() {
 	}
 	reset := r.f.Packet.Reply(model.KindReset)
 	r.out.Answer = &reset
-	if r.conn == nil && r.f.Ct.Original.Src.IsValid() {
-		r.flow = r.flow.With(r.ns.ID, r.entry())
-	}
+	r.attach()
 }

@@ -89,6 +89,9 @@ func (r *run) route(in string) {
 		return
 	}
 	r.step("route", res.Text, routeAction(res), res.Evidence)
+	if res.Type == route.TypeUnicast {
+		q.OIf = res.Dev
+	}
 	if refused := r.ns.FIB.Validate(q); refused != nil && (res.Type == route.TypeLocal || res.Type == route.TypeUnicast || refused.Code == "walk/martian") {
 		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
 		return

@@ -20,7 +20,7 @@ func (r *run) output(p model.Packet, oif string) {
 		r.f.Packet.Src = netip.AddrPortFrom(p.Src.Addr(), EphemeralPort)
 	}
 	q := r.query()
-	q.OIf = oif
+	q.OIf, q.AnySrc = oif, p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
 	res := r.ns.FIB.Lookup(q, r.f.Choices)
 	if !r.sure(res) {
 		return
@@ -31,6 +31,9 @@ func (r *run) output(p model.Packet, oif string) {
 	}
 	if !p.Src.Addr().IsValid() {
 		r.f.Packet.Src = netip.AddrPortFrom(res.Src, r.f.Packet.Src.Port())
+		if res = r.connected(res, oif); !r.sendable(res) {
+			return
+		}
 	}
 	if p.Kind != model.KindError && p.Kind != model.KindReset {
 		sent := r.f.Packet.Tuple()
@@ -42,6 +45,22 @@ func (r *run) output(p model.Packet, oif string) {
 		return
 	}
 	r.localOut(res)
+}
+
+// connected asks the routes a second time, now with the source that they chose,
+// as connect does (ip_route_connect): rules may look at it. An ICMP error is
+// sent without.
+func (r *run) connected(first route.Result, oif string) route.Result {
+	if r.f.Packet.Kind == model.KindError {
+		return first
+	}
+	q := r.query()
+	q.OIf = oif
+	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	if res.Text != first.Text {
+		r.step("route", res.Text, "with its source: "+routeAction(res), res.Evidence)
+	}
+	return res
 }
 
 // sendable ends the journey of a packet that has no route: its sender is told
@@ -75,7 +94,9 @@ func (r *run) localOut(res route.Result) {
 // reroute asks the routes again for a packet that OUTPUT has changed
 // (ip_route_me_harder). The sender's address stays.
 func (r *run) reroute() bool {
-	res := r.ns.FIB.Lookup(r.query(), r.f.Choices)
+	q := r.query()
+	q.AnySrc = true
+	res := r.ns.FIB.Lookup(q, r.f.Choices)
 	if !r.sure(res) {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 )
 
 // A Host is the part of a node that every plugin shares: it is a
@@ -44,18 +45,19 @@ func (h *Host) assert() *assertions.NetstackAssertion {
 }
 
 // ToPod implements [SimplePluginNode].
-func (h *Host) ToPod(upstream *model.Link, _ model.Endpoint, _ model.Protocol, pod *corev1.Pod) ([]model.Transmission, error) {
+func (h *Host) ToPod(upstream *model.Link, dst model.Endpoint, _ model.Protocol, pod *corev1.Pod) ([]model.Transmission, error) {
 	h.Arrival(h.assert(), upstream)
 	if pod.Spec.NodeName == h.Info.NodeName {
 		h.LocalPod(h.assert(), pod)
-		return toward(model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name}), nil
+	} else if node, ok := h.reality.env.IPCache.GetNodeFromName(pod.Spec.NodeName); ok {
+		h.Remote(h.assert(), dst.IP, node)
 	}
-	h.RemotePod(h.assert(), pod)
-	return toward(model.Hop{Type: model.NetNodeTypeNode, ID: pod.Spec.NodeName}), nil
+	return toward(h.nextFor(pod)), nil
 }
 
 // ToHost implements [SimplePluginNode].
-func (h *Host) ToHost(_ *model.Link, _ model.Endpoint, _ model.Protocol, node *corev1.Node) ([]model.Transmission, error) {
+func (h *Host) ToHost(_ *model.Link, dst model.Endpoint, _ model.Protocol, node *corev1.Node) ([]model.Transmission, error) {
+	h.Remote(h.assert(), dst.IP, node)
 	return toward(model.Hop{Type: model.NetNodeTypeNode, ID: node.Name}), nil
 }
 
@@ -93,16 +95,40 @@ func (h *Host) Serve(*model.Link, model.Endpoint, model.Protocol) ([]model.Trans
 	return nil, ErrNoOpinion
 }
 
-// ToExternal implements [SimplePluginNode].
+// ToExternal implements [SimplePluginNode]: packets out of the cluster go as
+// the main table says, masqueraded if a pod sent them.
 func (h *Host) ToExternal(upstream *model.Link, dst model.Endpoint, _ model.Protocol) ([]model.Transmission, error) {
-	p := upstream.Packet
-	if _, fromPod := h.reality.env.IPCache.GetPodFromIP(p.Src.Addr()); fromPod && p.Kind == model.KindOpen && h.Masquerades(p) && upstream.From.Output != nil {
-		if left := upstream.From.Output.Packet; left.Src == p.Src {
-			h.findings.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
-				Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", dst.IP, p.Src.Addr())})
-		}
+	h.assertMasquerade(upstream, dst)
+	q := route.Query{Dst: dst.IP}
+	if upstream.Source != h.reality.Vertex {
+		q.Src, q.IIf = upstream.Packet.Src.Addr(), upstream.DestinationAttribute.Interface
 	}
-	return nil, ErrNoOpinion
+	main, ok := h.assert().AssertMainTable(q)
+	if ok || main.Type != route.TypeUnicast {
+		return nil, ErrNoOpinion
+	}
+	hop := dst.IP
+	if main.Via.IsValid() {
+		hop = main.Via
+	}
+	place, known := h.reality.env.Atlas.Owner(hop)
+	if !known {
+		return nil, ErrNoOpinion
+	}
+	return toward(h.reality.env.HopOf(place)), nil
+}
+
+// assertMasquerade asserts that a pod's packet leaves with the node's address.
+func (h *Host) assertMasquerade(upstream *model.Link, dst model.Endpoint) {
+	p := upstream.Packet
+	_, fromPod := h.reality.env.IPCache.GetPodFromIP(p.Src.Addr())
+	if !fromPod || p.Kind != model.KindOpen || !h.Masquerades(p) || upstream.From.Output == nil {
+		return
+	}
+	if left := upstream.From.Output.Packet; left.Src == p.Src {
+		h.findings.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
+			Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", dst.IP, p.Src.Addr())})
+	}
 }
 
 func toward(hop model.Hop) []model.Transmission { return []model.Transmission{{NextHop: hop}} }
@@ -144,6 +170,9 @@ func translatedTo(v *model.Visit, netns string, p model.Packet) (model.Packet, b
 			got.Dst, got.Src = c.Reply.Src, c.Reply.Dst
 			return got, true
 		}
+	}
+	if v.LocalError && v.Disposition == model.NoRoute {
+		return got, false // no rule saw it
 	}
 	if v.Served.Protocol == p.Protocol && v.Served.Encap == nil {
 		got.Dst, got.Src = v.Served.Dst, v.Served.Src

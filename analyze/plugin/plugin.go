@@ -78,8 +78,9 @@ type SimplePluginNode interface {
 type Fabric interface {
 	// LocalPod is about packets to a pod of this node.
 	LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod)
-	// RemotePod is about packets to a pod of another node.
-	RemotePod(a *assertions.NetstackAssertion, pod *corev1.Pod)
+	// Remote is about packets to an address of the pod network on another
+	// node: a pod's, or the node's own there.
+	Remote(a *assertions.NetstackAssertion, ip netip.Addr, node *corev1.Node)
 	// Arrival is about packets from another node's pods: a tunnel to come
 	// out of, for instance.
 	Arrival(a *assertions.NetstackAssertion, upstream *model.Link)

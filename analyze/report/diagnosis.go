@@ -43,6 +43,7 @@ type Direction struct {
 	Reason      string    // why it ended so, for people: "no route to 10.244.1.5"; "" if Delivered
 	Evidence    string    // file:line of what decided, "" if nothing did
 	Hops        []Hop
+	Last        model.Packet // as it was when the journey ended, out of all tunnels and translated; the zero Packet if it did not begin
 }
 
 // A Hop is what one network namespace did with the packet. A step whose Where

@@ -34,23 +34,17 @@ func (f *fabric) LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
 	}
 }
 
-// RemotePod implements [plugin.Fabric].
-func (f *fabric) RemotePod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
-	peer, ok := f.env.IPCache.GetNodeFromName(pod.Spec.NodeName)
+// Remote implements [plugin.Fabric].
+func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, node *corev1.Node) {
+	cidr, ok := f.podCIDR(node.Name, ip)
 	if !ok {
 		return
 	}
-	for _, ip := range podIPs(pod) {
-		cidr, ok := f.podCIDR(peer.Name, ip)
-		if !ok {
-			continue
-		}
-		switch f.facts.backend {
-		case "vxlan":
-			f.overVXLAN(a, peer, ip, cidr)
-		case "host-gw":
-			f.overRoute(a, peer, ip, cidr)
-		}
+	switch f.facts.backend {
+	case "vxlan":
+		f.overVXLAN(a, node, ip, cidr)
+	case "host-gw":
+		f.overRoute(a, node, ip, cidr)
 	}
 }
 

@@ -45,3 +45,22 @@ func (f *FIB) Routes(id int, prefix netip.Prefix) []Entry {
 	}
 	return found
 }
+
+// InTable looks a packet up in one table alone, as if no rule led elsewhere.
+// Its Type is TypeNone if the table has no route for it.
+func (f *FIB) InTable(id int, q Query) Result {
+	q.Src, q.Dst = clean(q.Src), clean(q.Dst)
+	none := Result{Type: TypeNone, Src: q.Src}
+	fam := f.family(q.Dst)
+	t := fam.tables[id]
+	if !q.Dst.IsValid() || t == nil {
+		return none
+	}
+	fl := q.flow(&f.devices)
+	a := f.lookupTable(fam, t, &fl)
+	if a.entry == nil {
+		return none
+	}
+	a.rule = &rule{}
+	return f.result(q, a, fam.doubt)
+}
