@@ -192,7 +192,15 @@ func (a *Analyzer) services(snap *snapshot.Snapshot, o Options, env *plugin.Env)
 	default:
 		return fmt.Errorf("%w: --proxy-mode %q: known are iptables, ipvs and nftables", ErrUsage, o.ProxyMode)
 	}
-	processor, problems := service.NewKubeProxyServiceProcessor(snap, a.ips, a.proxyMode)
+	config, err := service.ReadConfig(snap)
+	if err != nil {
+		a.note([]error{err})
+	}
+	config.Mode = a.proxyMode
+	if o.ClusterCIDR != "" {
+		config.ClusterCIDRs = env.ClusterCIDRs
+	}
+	processor, problems := service.NewKubeProxyWithConfig(snap, a.ips, config)
 	a.note(problems)
 	env.Services = processor
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -74,8 +75,18 @@ func (s *Snapshot) Custom(resource string) ([]unstructured.Unstructured, error) 
 	return out, nil
 }
 
-// list reads cluster/<resource>.yaml.
+// list returns the objects of a resource, which are read once. Callers must not
+// change them.
 func list[T any](s *Snapshot, resource string) ([]T, error) {
+	read, _ := s.lists.LoadOrStore(resource, sync.OnceValues(func() ([]T, error) { return readList[T](s, resource) }))
+	if once, ok := read.(func() ([]T, error)); ok {
+		return once()
+	}
+	return readList[T](s, resource)
+}
+
+// readList reads cluster/<resource>.yaml.
+func readList[T any](s *Snapshot, resource string) ([]T, error) {
 	name := clusterName(resource)
 	data, err := s.Read(name)
 	if err != nil || len(data) == 0 {

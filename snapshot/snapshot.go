@@ -14,16 +14,19 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
-// A Snapshot is a bundle that was opened. It does not change.
+// A Snapshot is a bundle that was opened. It does not change, and it is safe for
+// concurrent use.
 type Snapshot struct {
 	fsys     fs.FS
 	name     string
 	manifest Manifest
 	index    map[string]int // of manifest.Parts, by name
+	lists    sync.Map       // what was read of cluster/, by resource: parsing is the slow part
 }
 
 // Open opens the bundle whose manifest is in the root of fsys. It reads only
