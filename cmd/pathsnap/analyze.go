@@ -48,7 +48,7 @@ func analyzeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "protocol", Usage: "tcp, udp, sctp or icmp", Value: "tcp"},
 		&cli.StringFlag{Name: "flows", Usage: "ask a question per line of `FILE` (- for standard input), " +
 			`{"src","dst","port","protocol"}, and answer with a line of JSON each`},
-		&cli.StringFlag{Name: "format", Usage: formatNames(), DefaultText: "by the name of the output, else text"},
+		&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + formatNames(), DefaultText: "by the name of the output, else text"},
 		outputFlag("write to `FILE` instead of standard output"),
 		&cli.StringFlag{Name: "network-plugin", Usage: "`NAME` of the CNI plugin: " + pluginNames(), DefaultText: "as the bundle shows"},
 		&cli.StringFlag{Name: "proxy-mode", Usage: "`MODE` of kube-proxy: iptables, ipvs or nftables", DefaultText: "as the bundle shows"},
@@ -62,7 +62,7 @@ func formatNames() string {
 	for _, f := range report.Formats() {
 		names = append(names, f.Name)
 	}
-	return "`FORMAT`: " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 func pluginNames() string {
@@ -115,13 +115,8 @@ func (a *analysis) check(bundle string) error {
 	case flows == "" && dst == "":
 		return usagef("--dst is missing: with whom? see pathsnap analyze --help")
 	}
-	for _, d := range a.plugins {
-		if d.Config == nil {
-			continue
-		}
-		if err := d.Config.Validate(); err != nil {
-			return usageError{err}
-		}
+	if err := validate(a.plugins); err != nil {
+		return err
 	}
 	_, err := question(a.c.String("src"), a.c.String("dst"), a.c.Uint("dport"), a.c.String("protocol"))
 	return err
@@ -137,19 +132,26 @@ func (a *analysis) format() (report.Format, error) {
 		}
 		return report.Format{}, nil
 	}
+	f, ok := findFormat(name, filepath.Ext(output))
+	if !ok {
+		return f, usagef("--format %q: there are %s", name, formatNames())
+	}
+	if f.Name == "png" && (output == "" || output == standard) && terminal(a.std.out) {
+		return f, usagef("a PNG is not for the terminal; name a file with -o")
+	}
+	return f, nil
+}
+
+// findFormat finds a format by its name, or without one by the extension of
+// a file; what has no format of its own is text.
+func findFormat(name, extension string) (report.Format, bool) {
 	all := report.Formats()
 	for _, f := range all {
-		if f.Name == name || name == "" && filepath.Ext(output) == "."+f.Name {
-			if f.Name == "png" && (output == "" || output == standard) && terminal(a.std.out) {
-				return f, usagef("a PNG is not for the terminal; name a file with -o")
-			}
-			return f, nil
+		if f.Name == name || name == "" && extension == "."+f.Name {
+			return f, true
 		}
 	}
-	if name != "" {
-		return report.Format{}, usagef("--format %q: %s", name, strings.Replace(formatNames(), "`FORMAT`: ", "there are ", 1))
-	}
-	return all[0], nil
+	return all[0], name == ""
 }
 
 // ask asks the question of the flags and writes the answer.
@@ -187,7 +189,7 @@ func status(code int) error {
 	if code == exitOK {
 		return nil
 	}
-	return exitStatus(code)
+	return statusError(code)
 }
 
 // question checks what can be checked without a bundle.
@@ -199,8 +201,7 @@ func question(src, dst string, port uint, protocol string) (analyze.Question, er
 		protocol = string(model.TCP)
 	}
 	p := model.Protocol(strings.ToLower(protocol))
-	switch p {
-	case model.TCP, model.UDP, model.SCTP, model.ICMP:
+	if p.HasPorts() || p == model.ICMP {
 		return analyze.Question{Source: src, Destination: dst, Port: uint16(port), Protocol: p}, nil
 	}
 	return analyze.Question{}, usagef("protocol %q: there are tcp, udp, sctp and icmp", protocol)

@@ -74,7 +74,7 @@ func writeInfo(out io.Writer, info snapshot.Summary) error {
 		for i := range cells {
 			cells[i] = oneLine(cells[i])
 		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	}
 	for _, f := range [][2]string{{"created", info.Created}, {"by", info.Tool}, {"kubernetes", info.Kubernetes}} {
 		if f[1] != "" {
@@ -124,7 +124,7 @@ func runVerify(c *cli.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	damaged := 0
+	damaged, text := 0, ""
 	for _, p := range snapshot.Verify(s) {
 		word := "damaged"
 		if p.Note {
@@ -132,11 +132,13 @@ func runVerify(c *cli.Context, std streams) error {
 		} else {
 			damaged++
 		}
-		fmt.Fprintln(std.out, oneLine(fmt.Sprintf("%s: %s: %s", word, p.Part, p.Message)))
+		text += oneLine(fmt.Sprintf("%s: %s: %s", word, p.Part, p.Message)) + "\n"
 	}
-	fmt.Fprintf(std.out, "%d parts, %d damaged\n", len(s.Manifest().Parts), damaged)
+	if _, err := fmt.Fprintf(std.out, "%s%d parts, %d damaged\n", text, len(s.Manifest().Parts), damaged); err != nil {
+		return err
+	}
 	if damaged > 0 {
-		return exitStatus(exitInternal)
+		return statusError(exitInternal)
 	}
 	return nil
 }

@@ -33,11 +33,11 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// An exitStatus ends the process with a code and no message: the command has
+// A statusError ends the process with a code and no message: the command has
 // said all it had to say.
-type exitStatus int
+type statusError int
 
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // A hint says what to do about an error.
 type hint struct {
@@ -70,7 +70,7 @@ func hints() []hint {
 
 // finish says what happened and returns what the process should exit with.
 func finish(w io.Writer, err error) int {
-	var status exitStatus
+	var status statusError
 	if err == nil {
 		return exitOK
 	}
@@ -78,9 +78,9 @@ func finish(w io.Writer, err error) int {
 		return int(status)
 	}
 	h := hintFor(err)
-	fmt.Fprintf(w, "pathsnap: %s\n", oneLine(err.Error()))
+	_, _ = fmt.Fprintf(w, "pathsnap: %s\n", oneLine(err.Error()))
 	if h.next != "" {
-		fmt.Fprintf(w, "  %s\n", h.next)
+		_, _ = fmt.Fprintf(w, "  %s\n", h.next)
 	}
 	return h.code
 }

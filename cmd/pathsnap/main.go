@@ -11,7 +11,7 @@ import (
 )
 
 // version is set by the linker.
-var version = "" //nolint:gochecknoglobals // the linker can set nothing else
+var version = ""
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

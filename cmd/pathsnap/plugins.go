@@ -45,3 +45,16 @@ func setPluginFlag(f *flag.Flag, value string) error {
 	}
 	return nil
 }
+
+// validate looks for plugin options that make no sense.
+func validate(all []*plugin.Descriptor) error {
+	for _, d := range all {
+		if d.Config == nil {
+			continue
+		}
+		if err := d.Config.Validate(); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
+}

@@ -24,7 +24,7 @@ func progressLines(w io.Writer) func(netns.Event) {
 	return func(e netns.Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Fprintln(w, oneLine(eventText(e)))
+		_, _ = fmt.Fprintln(w, oneLine(eventText(e)))
 	}
 }
 
