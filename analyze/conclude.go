@@ -88,11 +88,14 @@ func direction(visits []*model.Visit) report.Direction {
 	return d
 }
 
-// suspicions are those of all nodes, what explains the outcome first: the worst
-// in walking order. Nothing is fatal to a conversation that succeeds.
+// suspicions are what was found on the way, what explains the outcome first:
+// the worst, in the order of the walk. Nothing is fatal to a conversation that
+// succeeds.
 func (c *conversation) suspicions(d *report.Diagnosis) (all []model.Suspicion) {
-	for _, n := range c.walk.nodes.order {
-		all = append(all, n.Suspicions...)
+	for _, s := range c.walk.found {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
 	}
 	if d.Outcome == model.OutcomeReached {
 		for i := range all {

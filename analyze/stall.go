@@ -128,13 +128,9 @@ func (c *conversation) told(w *walk, end *model.Visit, from model.Hop) (int, err
 
 // reportLoss takes over what the walk of the data found.
 func (c *conversation) reportLoss(w *walk) {
-	for _, n := range w.nodes.order {
-		for _, s := range n.Suspicions {
-			if s.Level == model.SuspicionLevelFatal {
-				if node, err := c.walk.nodes.GetNetNode(n.Hop); err == nil {
-					node.Node().Report(s)
-				}
-			}
+	for _, s := range w.found {
+		if s.Level == model.SuspicionLevelFatal {
+			c.walk.found = append(c.walk.found, s)
 		}
 	}
 }

@@ -16,6 +16,7 @@ const maxVisits = 4096
 type walk struct {
 	nodes  *manager
 	path   *model.PacketPath
+	found  []model.Suspicion // in the order in which they were found
 	visits int
 }
 
@@ -49,9 +50,11 @@ func (w *walk) start(node model.NetNodeAction, begin func() ([]model.Transmissio
 // step lets a node act, and returns what it sends on and the visits that ended
 // there.
 func (w *walk) step(node model.NetNodeAction, act func() ([]model.Transmission, error)) (sent []model.Transmission, ended []*model.Visit, err error) {
-	before := len(node.Node().Visits)
+	n := node.Node()
+	before, known := len(n.Visits), len(n.Suspicions)
 	sent, err = act()
-	visits := node.Node().Visits[before:]
+	visits := n.Visits[before:]
+	w.found = append(w.found, n.Suspicions[known:]...)
 	w.visits += len(visits)
 	for _, v := range visits {
 		if v.Output == nil {
@@ -59,7 +62,7 @@ func (w *walk) step(node model.NetNodeAction, act func() ([]model.Transmission, 
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("%s: %w", node.Node().Hop, err)
+		err = fmt.Errorf("%s: %w", n.Hop, err)
 	}
 	return sent, ended, err
 }
@@ -93,7 +96,8 @@ func (w *walk) loop(t model.Transmission, why string) *model.Visit {
 		v.Disposition, v.Doubts = model.Unknown, []model.Doubt{{What: why}}
 		return v
 	}
-	from.Node.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: "walk/loop", Message: fmt.Sprintf("the packet goes round between %s and %s", t.NextHop, from.Node.Hop)})
+	w.found = append(w.found, model.Suspicion{Level: model.SuspicionLevelFatal, Code: "walk/loop", On: from.Node.Hop,
+		Message: fmt.Sprintf("the packet goes round between %s and %s", t.NextHop, from.Node.Hop)})
 	return v
 }
 

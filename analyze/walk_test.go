@@ -67,7 +67,7 @@ func TestLoopEnds(t *testing.T) { // anchors row p
 	require.NoError(t, err)
 	require.Len(t, ends, 1)
 	require.Equal(t, model.Loop, ends[0].Disposition)
-	require.Equal(t, "walk/loop", w.nodes.nodes[hop("c")].Node().Suspicions[0].Code)
+	require.Equal(t, "walk/loop", w.found[0].Code)
 }
 
 func TestFailedReceiveIsAnError(t *testing.T) { // anchors row q

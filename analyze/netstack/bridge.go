@@ -231,12 +231,13 @@ func (r *run) flood(bridge *nodedump.Interface, mac string) (*nodedump.Interface
 	return nil, "", false
 }
 
-// lost ends the journey of a frame that no port leads to.
-func (r *run) lost(bridge *nodedump.Interface, mac string) {
-	r.end(model.Dropped, "neigh/wrong", fmt.Sprintf("no port of %s leads to %s", bridge.Name, mac), r.ns.at(bridge.Line))
-	if _, evidence, ok := r.ns.Neighbour(bridge.Name, r.nexthop); ok {
+// lost ends the journey of a frame to an address that nothing behind a device
+// has.
+func (r *run) lost(dev *nodedump.Interface, mac string) {
+	r.end(model.Dropped, "neigh/wrong", fmt.Sprintf("nobody behind %s has the hardware address %s", dev.Name, mac), r.ns.at(dev.Line))
+	if _, evidence, ok := r.ns.Neighbour(dev.Name, r.nexthop); ok {
 		r.out.Evidence = evidence
-		r.out.Remedy = fmt.Sprintf("ip neigh del %s dev %s", r.nexthop, bridge.Name)
+		r.out.Remedy = fmt.Sprintf("ip neigh del %s dev %s", r.nexthop, dev.Name)
 	}
 }
 

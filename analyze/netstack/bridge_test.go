@@ -56,7 +56,8 @@ func TestBridge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ns := world(t, node+tt.more, tt.rules)
-			got := one(t, ns.Input(tt.in, tt.dev, Call{Wire: flat{netfilter.No}}))
+			leads := netfilter.AnswerOf(tt.want != "dropped neigh/wrong")
+			got := one(t, ns.Input(tt.in, tt.dev, Call{Wire: flat{netfilter.No, leads}}))
 			require.Equal(t, tt.want, ended(got))
 			if tt.packet != "" {
 				require.Equal(t, tt.packet, got.Packet.String())
@@ -104,7 +105,7 @@ func TestVXLAN(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ns := world(t, node+tt.more, tt.rules)
-			got := one(t, ns.Input(in, "veth1", Call{Wire: flat{netfilter.No}}))
+			got := one(t, ns.Input(in, "veth1", Call{Wire: flat{netfilter.No, netfilter.Yes}}))
 			require.Equal(t, tt.want, ended(got))
 		})
 	}

@@ -102,11 +102,13 @@ func TestNeighbours(t *testing.T) {
 	}{
 		{"an entry is used as it is", "neigh 10.1.0.9 eth1 02:00:00:00:00:09", netfilter.No, "forwarded eth1"},
 		{"somebody answers", "", netfilter.Yes, "forwarded eth1"},
+		{"a learned entry holds while its owner answers", "learned 10.1.0.9 eth1 02:00:00:00:00:99", netfilter.Yes, "forwarded eth1"},
+		{"and fails when it does not", "learned 10.1.0.9 eth1 02:00:00:00:00:99", netfilter.No, "neighbor-unreachable neigh/missing answer=error(3,1)"},
 		{"nobody answers", "", netfilter.No, "neighbor-unreachable neigh/missing answer=error(3,1)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ns := world(t, router+tt.more, "")
-			got := one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.1.0.9:80"), "eth0", Call{Wire: flat{tt.answer}}))
+			got := one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.1.0.9:80"), "eth0", Call{Wire: flat{tt.answer, netfilter.Yes}}))
 			require.Equal(t, tt.want, ended(got))
 		})
 	}

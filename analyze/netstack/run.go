@@ -101,6 +101,7 @@ type run struct {
 	routed  route.Result // of a packet that is born here: OUTPUT may change it
 	in      string       // the device that a forwarded packet came in by, which POSTROUTING still sees
 	nexthop netip.Addr
+	told    bool // the frame's address is what somebody wrote, not what anybody answered
 }
 
 // end ends the journey.

@@ -44,6 +44,10 @@ func (r *run) leave(dev *nodedump.Interface) {
 	if r.opaqueOnce("tc-egress", dev.Name) {
 		return
 	}
+	if mac := r.f.Packet.DstMAC; r.told && r.leads(dev.Name, mac) == netfilter.No {
+		r.lost(dev, mac)
+		return
+	}
 	r.step("device", "", "out "+dev.Name, r.ns.at(dev.Line))
 	r.out.Disposition, r.out.Dev, r.out.NextHop = model.Forwarded, dev.Name, r.nexthop
 }
@@ -63,16 +67,22 @@ func needsNeighbour(dev *nodedump.Interface) bool {
 	return !slices.Contains(dev.Flags, "NOARP") && !slices.Contains(dev.Flags, "POINTOPOINT") && dev.MAC != ""
 }
 
-// resolve finds the hardware address of the next hop (neigh_resolve_output):
-// a usable entry as it is, otherwise whoever answers on the segment.
+// resolve finds the hardware address of the next hop (neigh_resolve_output).
+// An entry that somebody wrote is used as it is. One that was learned holds as
+// long as its owner answers: the kernel asks again before long (NUD_STALE,
+// NUD_PROBE). Otherwise it is whoever answers on the segment.
 func (r *run) resolve(dev *nodedump.Interface) bool {
 	n, evidence, ok := r.ns.Neighbour(dev.Name, r.nexthop)
-	if ok && usable(n) {
-		r.f.Packet.DstMAC = n.MAC
-		r.step("neigh", fmt.Sprintf("%s dev %s lladdr %s %s", n.IP, n.Dev, n.MAC, n.State), "to "+n.MAC, evidence)
+	r.told = ok && written(n)
+	if r.told {
+		r.neighbour(n, evidence)
 		return true
 	}
 	mac, known := r.ask(dev.Name, r.nexthop)
+	if known == netfilter.Maybe && ok && usable(n) {
+		r.neighbour(n, evidence)
+		return true
+	}
 	if known == netfilter.Maybe && ok && n.State == "FAILED" {
 		known = netfilter.No // the kernel has asked, and nobody answered
 	}
@@ -82,16 +92,38 @@ func (r *run) resolve(dev *nodedump.Interface) bool {
 		return false
 	}
 	if known != netfilter.No {
-		r.f.Packet.DstMAC = mac
-		r.step("neigh", "", fmt.Sprintf("%s answers for %s", orSomebody(mac), r.nexthop), "")
+		r.answered(n, evidence, mac)
 		return true
 	}
+	r.nobody(dev, evidence)
+	return false
+}
+
+// neighbour takes the hardware address of an entry.
+func (r *run) neighbour(n *nodedump.Neighbour, evidence string) {
+	r.f.Packet.DstMAC = n.MAC
+	r.step("neigh", fmt.Sprintf("%s dev %s lladdr %s %s", n.IP, n.Dev, n.MAC, n.State), "to "+n.MAC, evidence)
+}
+
+// answered takes the hardware address of whoever answers; an entry that says
+// the same is the better evidence.
+func (r *run) answered(n *nodedump.Neighbour, evidence, mac string) {
+	if n != nil && usable(n) && (mac == "" || n.MAC == mac) {
+		r.neighbour(n, evidence)
+		return
+	}
+	r.f.Packet.DstMAC = mac
+	r.step("neigh", "", fmt.Sprintf("%s answers for %s", orSomebody(mac), r.nexthop), "")
+}
+
+// nobody ends the journey for want of an answer.
+func (r *run) nobody(dev *nodedump.Interface, evidence string) {
 	if evidence == "" {
 		evidence = r.ns.Info.File
 	}
-	r.end(model.NeighborUnreachable, "neigh/missing", fmt.Sprintf("nobody answers for %s on %s, and there is no neighbour entry", r.nexthop, dev.Name), evidence)
+	r.out.NextHop = r.nexthop
+	r.end(model.NeighborUnreachable, "neigh/missing", fmt.Sprintf("nobody answers for %s on %s", r.nexthop, dev.Name), evidence)
 	r.icmpError(unreachHost)
-	return false
 }
 
 func orSomebody(mac string) string {
@@ -109,7 +141,13 @@ func (r *run) ask(dev string, ip netip.Addr) (string, netfilter.Answer) {
 	return r.wire.Resolve(r.ns, dev, ip)
 }
 
-// usable reports whether a neighbour entry is used as it is (NUD_VALID).
+// written reports whether somebody wrote the entry: the kernel never asks again.
+func written(n *nodedump.Neighbour) bool {
+	return n.MAC != "" && (n.State == "PERMANENT" || n.State == "NOARP")
+}
+
+// usable reports whether a neighbour entry has an address to send to
+// (NUD_VALID).
 func usable(n *nodedump.Neighbour) bool {
 	switch n.State {
 	case "PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE":

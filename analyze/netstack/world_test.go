@@ -18,7 +18,7 @@ import (
 //
 //	dev NAME KIND [MAC] [ADDR/LEN...] [mtu=N] [down] [master=BR] [hairpin] [vni=N,LOCAL]
 //	route PREFIX DEV [VIA] [type=T]
-//	neigh IP DEV MAC
+//	neigh IP DEV MAC           (that somebody wrote; learned IP DEV MAC: that the kernel learned)
 //	fdb MAC DEV DST            (of a VXLAN device; DST "port" for a bridge port)
 //	listen PROTO ADDR:PORT
 //	sysctl NAME VALUE
@@ -64,6 +64,8 @@ func (b builder) all(lines string) {
 			b.route(f[1:], i+1)
 		case "neigh":
 			b.info.Neighbours = append(b.info.Neighbours, nodedump.Neighbour{IP: f[1], Dev: f[2], MAC: f[3], State: "PERMANENT", Line: i + 1})
+		case "learned":
+			b.info.Neighbours = append(b.info.Neighbours, nodedump.Neighbour{IP: f[1], Dev: f[2], MAC: f[3], State: "STALE", Line: i + 1})
 		case "fdb":
 			b.fdb(f[1:], i+1)
 		case "listen":
@@ -185,16 +187,17 @@ func ended(o Outcome) string {
 	return s
 }
 
-// flat is a Wire on which everybody answers, or nobody.
-type flat struct{ answer netfilter.Answer }
+// flat is a Wire on which everybody answers, or nobody, and to which all frames
+// arrive, or none.
+type flat struct{ answer, leads netfilter.Answer }
 
 func (f flat) Resolve(*NetNS, string, netip.Addr) (string, netfilter.Answer) {
 	return "02:00:00:00:00:99", f.answer
 }
 
-func (f flat) Leads(*NetNS, string, string) netfilter.Answer { return f.answer }
+func (f flat) Leads(*NetNS, string, string) netfilter.Answer { return f.leads }
 
-func everybody() Call { return Call{Wire: flat{netfilter.Yes}} }
+func everybody() Call { return Call{Wire: flat{netfilter.Yes, netfilter.Yes}} }
 
 func one(t *testing.T, outcomes []Outcome) Outcome {
 	t.Helper()

@@ -230,5 +230,21 @@ func (r *Reality) reportEnd(w passage, said []model.Suspicion) {
 	if slices.ContainsFunc(said, func(s model.Suspicion) bool { return s.Code == o.Code }) {
 		return
 	}
+	if o.Code == "neigh/missing" {
+		r.reportSilent(o.NextHop)
+	}
 	r.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: o.Code, Message: o.Reason, Evidence: o.Evidence, Remedy: o.Remedy})
+}
+
+// reportSilent tells why a machine of the bundle does not answer for its
+// address.
+func (r *Reality) reportSilent(ip netip.Addr) {
+	place, ok := r.env.Atlas.Owner(ip)
+	ns := r.env.Atlas.NetNS(place)
+	if !ok || ns == nil || place == r.Place {
+		return
+	}
+	if dev, ok := ns.FIB.DeviceOwning(ip); ok {
+		assertions.NewNetstackAssertion(r.Vertex, ns, model.SuspicionLevelFatal).In(ns, r.env.HopOf(place)).AssertDevice(dev.Name, "the device with "+ip.String())
+	}
 }

@@ -146,7 +146,7 @@ func (r *Reality) underlay(link *model.Link, o netstack.Outcome) model.Transmiss
 	if r.Place != r.Place.Host() {
 		return r.unseen(link)
 	}
-	end, asIs, ok := r.env.Topology.Underlay(r.Place, o.NextHop, o.Packet.DstMAC)
+	end, asIs, ok := r.env.Topology.Underlay(topology.End{Place: r.Place, Dev: o.Dev}, o.NextHop, o.Packet.DstMAC)
 	if !ok {
 		return r.outside(link, o)
 	}

@@ -35,8 +35,9 @@ func AssertPodPort(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, if
 	}
 }
 
-// DeviceToward returns the device of a node that leads to ip, by its routes
-// unless it is given.
+// DeviceToward returns the device of a node that leads to ip: the given one, or
+// by the node's routes, or, where there is no route, the one with the node's
+// own address.
 func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
 	if given != "" {
 		return given, true
@@ -45,8 +46,15 @@ func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
 	if ns == nil || !ip.IsValid() {
 		return "", false
 	}
-	res := ns.FIB.Lookup(route.Query{Dst: ip}, nil)
-	return res.Dev, res.Type == route.TypeUnicast
+	if res := ns.FIB.Lookup(route.Query{Dst: ip}, nil); res.Type == route.TypeUnicast {
+		return res.Dev, true
+	}
+	for _, own := range env.IPCache.GetNodeIPs(node) {
+		if dev, ok := ns.FIB.DeviceOwning(own); ok && own.Is4() == ip.Is4() {
+			return dev.Name, true
+		}
+	}
+	return "", false
 }
 
 // podPlace finds the namespace of a pod, nil if it was not collected.

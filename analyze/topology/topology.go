@@ -4,6 +4,7 @@ package topology
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
@@ -90,12 +91,14 @@ func (t *Topology) end(p Place, dev *nodedump.Interface) (End, bool) {
 }
 
 // Underlay returns who takes a frame to nexthop that leaves a machine by a
-// device whose wire the bundle does not show: the owner of nexthop. asIs
-// reports whether the frame's hardware address is the taker's own: between
-// machines it may be a router's or be rewritten on the way.
-func (t *Topology) Underlay(at Place, nexthop netip.Addr, mac string) (end End, asIs, ok bool) {
+// device whose wire the bundle does not show: the machine whose hardware
+// address it bears, if the machine's other neighbours tell which that is,
+// otherwise the owner of nexthop. asIs reports whether the frame's hardware
+// address is the taker's own: between machines it may be a router's, or be
+// rewritten on the way.
+func (t *Topology) Underlay(from End, nexthop netip.Addr, mac string) (end End, asIs, ok bool) {
 	owner, ok := t.atlas.Owner(nexthop)
-	if !ok || owner == at {
+	if !ok || owner == from.Place {
 		return End{}, false, false
 	}
 	ns := t.atlas.NetNS(owner)
@@ -103,7 +106,63 @@ func (t *Topology) Underlay(at Place, nexthop netip.Addr, mac string) (end End, 
 		return End{Place: owner}, false, true
 	}
 	dev := facing(ns, nexthop)
-	return End{owner, dev.Name}, mac == dev.MAC, dev.Name != ""
+	if mac == dev.MAC {
+		return End{owner, dev.Name}, true, dev.Name != ""
+	}
+	if other, _ := t.behind(from, mac); other != (End{}) {
+		return other, true, true
+	}
+	return End{owner, dev.Name}, false, dev.Name != ""
+}
+
+// behind finds the machine with a hardware address among the neighbours that a
+// machine has on a device, the zero End if none has it. transparent says that
+// they show that addresses cross the wire as they are.
+func (t *Topology) behind(from End, mac string) (end End, transparent bool) {
+	ns := t.atlas.NetNS(from.Place)
+	if ns == nil {
+		return End{}, false
+	}
+	for i := range ns.Info.Neighbours {
+		n := &ns.Info.Neighbours[i]
+		ip, err := netip.ParseAddr(n.IP)
+		if err != nil || n.Dev != from.Dev || n.MAC == "" {
+			continue
+		}
+		owner, known := t.atlas.Owner(ip)
+		far := t.atlas.NetNS(owner)
+		if !known || far == nil {
+			continue
+		}
+		dev := facing(far, ip)
+		transparent = transparent || dev.MAC == n.MAC
+		if dev.MAC == mac {
+			end = End{owner, dev.Name}
+		}
+	}
+	return end, transparent
+}
+
+// owned answers whether a frame to mac arrives that leaves a machine by a
+// device. A machine may be behind an address that is not its own, unless the
+// neighbours show that addresses cross the wire as they are.
+func (t *Topology) owned(from End, mac string) netfilter.Answer {
+	end, transparent := t.behind(from, mac)
+	switch {
+	case end != (End{}):
+		return netfilter.Yes
+	case transparent && !t.learned(from, mac):
+		return netfilter.No
+	}
+	return netfilter.Maybe
+}
+
+// learned reports whether a machine has heard of a hardware address from a
+// neighbour that the bundle does not hold.
+func (t *Topology) learned(from End, mac string) bool {
+	return slices.ContainsFunc(t.atlas.NetNS(from.Place).Info.Neighbours, func(n nodedump.Neighbour) bool {
+		return n.Dev == from.Dev && n.MAC == mac && n.State != "PERMANENT"
+	})
 }
 
 // facing returns the device that takes a frame to ip: the one that carries the
@@ -185,6 +244,9 @@ func (w *wire) Leads(ns *netstack.NetNS, dev, mac string) netfilter.Answer {
 		return netfilter.No
 	}
 	s := w.t.segment(w.at, ns, d)
+	if s.underlay {
+		return w.t.owned(End{w.at, dev}, mac)
+	}
 	for _, e := range s.ends {
 		if far := w.t.atlas.NetNS(e.Place); far != nil {
 			if fd, ok := far.Device(e.Dev); ok && fd.MAC == mac {

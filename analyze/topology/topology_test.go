@@ -148,14 +148,43 @@ func TestLeads(t *testing.T) {
 }
 
 func TestUnderlay(t *testing.T) {
-	top := New(atlas(t))
-	end, asIs, ok := top.Underlay(host, netip.MustParseAddr("192.0.2.2"), "02:00:00:00:00:02")
-	require.True(t, ok)
-	require.True(t, asIs)
-	require.Equal(t, End{far, "eth0"}, end)
-	_, asIs, ok = top.Underlay(host, netip.MustParseAddr("192.0.2.2"), "02:ff:00:00:00:02")
-	require.True(t, ok)
-	require.False(t, asIs, "another hardware address may be a router's")
-	_, _, ok = top.Underlay(host, netip.MustParseAddr("198.51.100.1"), "")
+	b := atlas(t)
+	top := New(b)
+	third := Place{"nodes/n3", "host"}
+	b.add(t, third, dev("eth0", "", 2, 0, "02:00:00:00:00:03", "192.0.2.3/24"))
+	b.owners["192.0.2.3"] = third
+	from, second := End{host, "eth0"}, netip.MustParseAddr("192.0.2.2")
+	for _, tt := range []struct {
+		name    string
+		learned []nodedump.Neighbour
+		mac     string
+		end     End
+		asIs    bool
+		leads   netfilter.Answer
+	}{
+		{"the owner's own address", nil, "02:00:00:00:00:02", End{far, "eth0"}, true, netfilter.Maybe},
+		{"another address may be a router's", nil, "02:ff:00:00:00:02", End{far, "eth0"}, false, netfilter.Maybe},
+		{"another machine's address", neighbours("192.0.2.3", "02:00:00:00:00:03"), "02:00:00:00:00:03", End{third, "eth0"}, true, netfilter.Yes},
+		{"nobody's, where addresses cross as they are", neighbours("192.0.2.3", "02:00:00:00:00:03"), "02:ff:00:00:00:02", End{far, "eth0"}, false, netfilter.No},
+		{"a stranger's", neighbours("192.0.2.3", "02:00:00:00:00:03", "192.0.2.77", "02:ff:00:00:00:77"), "02:ff:00:00:00:77", End{far, "eth0"}, false, netfilter.Maybe},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b.NetNS(host).Info.Neighbours = tt.learned
+			end, asIs, ok := top.Underlay(from, second, tt.mac)
+			require.True(t, ok)
+			require.Equal(t, tt.end, end)
+			require.Equal(t, tt.asIs, asIs)
+			require.Equal(t, tt.leads, top.From(host).Leads(b.NetNS(host), "eth0", tt.mac))
+		})
+	}
+	_, _, ok := top.Underlay(from, netip.MustParseAddr("198.51.100.1"), "")
 	require.False(t, ok)
+}
+
+// neighbours are entries of eth0 that were learned: address, hardware address.
+func neighbours(pairs ...string) (list []nodedump.Neighbour) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		list = append(list, nodedump.Neighbour{IP: pairs[i], Dev: "eth0", MAC: pairs[i+1], State: "REACHABLE"})
+	}
+	return list
 }

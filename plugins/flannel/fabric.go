@@ -85,7 +85,8 @@ func (f *fabric) overVXLAN(a *assertions.NetstackAssertion, peer *corev1.Node, i
 // hop.
 func (f *fabric) overRoute(a *assertions.NetstackAssertion, peer *corev1.Node, ip netip.Addr, cidr netip.Prefix) {
 	public := publicIP(peer)
-	if dev, ok := plugin.DeviceToward(f.env, f.node.NodeName, f.cfg.HostInterface, public); ok {
+	dev, ok := plugin.DeviceToward(f.env, f.node.NodeName, f.cfg.HostInterface, public)
+	if ok && a.AssertDevice(dev, "the device towards the other nodes") {
 		a.AssertRoute(route.Query{IIf: f.facts.bridge}, assertions.Way{Dst: ip, To: cidr, Dev: dev, Via: public})
 	}
 }
