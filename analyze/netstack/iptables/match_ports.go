@@ -154,16 +154,17 @@ func (m *chunkTypes) match(f *netfilter.Frame) netfilter.Answer {
 	}
 	found, others := false, false
 	for _, t := range m.types {
-		switch {
-		case t == "ALL" || t == "NONE":
+		switch t {
+		case "ALL", "NONE":
 			return netfilter.Maybe
-		case t == chunk:
+		case chunk:
 			found = true
 		default:
 			others = true
 		}
 	}
-	return answerOf(found && !(m.all && others) != m.not)
+	hit := found && (!m.all || !others)
+	return answerOf(hit != m.not)
 }
 
 func (m *chunkTypes) doubt() string { return "chunks of an SCTP packet are not simulated" }

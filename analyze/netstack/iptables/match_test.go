@@ -131,6 +131,8 @@ func portRows() []matchRow {
 		{"sctp", "-p sctp -m sctp --chunk-types any INIT", sctp, "yes"},
 		{"sctp", "-p sctp -m sctp --chunk-types all INIT", sctp + " kind=reply", "no"},
 		{"sctp", "-p sctp -m sctp ! --chunk-types only ABORT", sctp + " kind=reset", "no"},
+		{"sctp", "-p sctp -m sctp ! --chunk-types any DATA,ABORT", sctp, "yes"},
+		{"sctp", "-p sctp -m sctp ! --chunk-types all INIT,DATA", sctp, "yes"},
 		{"sctp", "-p sctp -m sctp --chunk-types all INIT,DATA", sctp, "no"},
 		{"sctp", "-p sctp -m sctp --chunk-types any DATA:Be", sctp, "maybe"},
 		{"icmp", "-p icmp -m icmp --icmp-type 8", ping, "yes"},
