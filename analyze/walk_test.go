@@ -82,6 +82,6 @@ func TestWalkEnds(t *testing.T) {
 	ends, err := w.start(a, func() ([]model.Transmission, error) { return a.Send(model.Endpoint{}, model.TCP) })
 	require.NoError(t, err)
 	require.Len(t, ends, 1)
-	require.Equal(t, "node:c", ends[0].Node.Hop.String())
+	require.Equal(t, "node:c", ends[0].Node.String())
 	require.Len(t, chain(ends[0]), 3)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -225,7 +224,7 @@ func TestNoServer(t *testing.T) {
 func TestNoSecretIsEverListed(t *testing.T) {
 	for _, r := range append(builtins(), customs()...) {
 		require.NotContains(t, strings.ToLower(r.plural), "secret")
-		require.NotEqual(t, r.part(), "configmaps", "they are read one by one")
+		require.NotEqual(t, "configmaps", r.part(), "they are read one by one")
 	}
 }
 
@@ -243,7 +242,7 @@ func TestAddNode(t *testing.T) {
 		w := snapshot.NewWriter(snapshot.Meta{})
 		require.NoError(t, AddNode(r, w))
 		err := AddNode(r, w)
-		require.True(t, errors.Is(err, snapshot.ErrConflict), err)
+		require.ErrorIs(t, err, snapshot.ErrConflict)
 		var out bytes.Buffer
 		require.NoError(t, w.WriteArchive(&out))
 		s, err := w.Snapshot()

@@ -35,16 +35,23 @@ type party struct {
 	ip  netip.Addr
 }
 
+// A server is where a conversation goes to.
+type server struct {
+	party
+	port     int32
+	protocol corev1.Protocol
+}
+
 func (o *oracle) allowed(src, dst party, port int32, protocol corev1.Protocol) bool {
 	if src.pod != nil && src.pod == dst.pod {
 		return true
 	}
-	return o.oneWay(src, dst, dst, port, protocol, networkingv1.PolicyTypeEgress) &&
-		o.oneWay(dst, src, dst, port, protocol, networkingv1.PolicyTypeIngress)
+	to := server{dst, port, protocol}
+	return o.oneWay(src, dst, to, networkingv1.PolicyTypeEgress) && o.oneWay(dst, src, to, networkingv1.PolicyTypeIngress)
 }
 
 // oneWay asks the policies that select self.
-func (o *oracle) oneWay(self, other, dst party, port int32, protocol corev1.Protocol, direction networkingv1.PolicyType) bool {
+func (o *oracle) oneWay(self, other party, to server, direction networkingv1.PolicyType) bool {
 	if self.pod == nil {
 		return true
 	}
@@ -56,14 +63,14 @@ func (o *oracle) oneWay(self, other, dst party, port int32, protocol corev1.Prot
 		selected = true
 		if direction == networkingv1.PolicyTypeIngress {
 			for _, r := range p.Spec.Ingress {
-				if o.anyPeer(r.From, p.Namespace, other) && anyPort(r.Ports, dst, port, protocol) {
+				if o.anyPeer(r.From, p.Namespace, other) && anyPort(r.Ports, to) {
 					return true
 				}
 			}
 			continue
 		}
 		for _, r := range p.Spec.Egress {
-			if o.anyPeer(r.To, p.Namespace, other) && anyPort(r.Ports, dst, port, protocol) {
+			if o.anyPeer(r.To, p.Namespace, other) && anyPort(r.Ports, to) {
 				return true
 			}
 		}
@@ -111,7 +118,7 @@ func (o *oracle) anyPeer(peers []networkingv1.NetworkPolicyPeer, namespace strin
 	return false
 }
 
-func anyPort(ports []networkingv1.NetworkPolicyPort, dst party, port int32, protocol corev1.Protocol) bool {
+func anyPort(ports []networkingv1.NetworkPolicyPort, to server) bool {
 	if len(ports) == 0 {
 		return true
 	}
@@ -121,25 +128,25 @@ func anyPort(ports []networkingv1.NetworkPolicyPort, dst party, port int32, prot
 			want = *p.Protocol
 		}
 		switch {
-		case want != protocol:
+		case want != to.protocol:
 		case p.Port == nil:
 			return true
 		case p.Port.Type == intstr.String:
-			if dst.pod == nil {
+			if to.pod == nil {
 				continue
 			}
-			for _, c := range dst.pod.Spec.Containers {
+			for _, c := range to.pod.Spec.Containers {
 				for _, cp := range c.Ports {
-					if cp.Name == p.Port.StrVal && cp.Protocol == protocol && cp.ContainerPort == port {
+					if cp.Name == p.Port.StrVal && cp.Protocol == to.protocol && cp.ContainerPort == to.port {
 						return true
 					}
 				}
 			}
 		case p.EndPort != nil:
-			if port >= p.Port.IntVal && port <= *p.EndPort {
+			if to.port >= p.Port.IntVal && to.port <= *p.EndPort {
 				return true
 			}
-		case p.Port.IntVal == port:
+		case p.Port.IntVal == to.port:
 			return true
 		}
 	}

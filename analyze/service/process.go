@@ -132,7 +132,7 @@ func (k *KubeProxyServiceProcessor) internal(q asked, c choice, d *Decision) {
 		d.Why = "internalTrafficPolicy is Local"
 		use = k.localOr(c)
 		if len(use) == 0 {
-			k.drop(q, c, d)
+			k.drop(q, d)
 			return
 		}
 	}
@@ -174,7 +174,7 @@ func (k *KubeProxyServiceProcessor) external(q asked, c choice, d *Decision) {
 		k.use(q, c.cluster, true, d)
 	case len(c.local) == 0:
 		d.Why = "externalTrafficPolicy is Local"
-		k.drop(q, c, d)
+		k.drop(q, d)
 	default:
 		d.Why = "externalTrafficPolicy is Local"
 		k.use(q, c.local, false, d)
@@ -224,7 +224,7 @@ func (k *KubeProxyServiceProcessor) use(q asked, endpoints []*endpoint, masquera
 }
 
 // drop says that the policy leaves no endpoint, and where there are some.
-func (k *KubeProxyServiceProcessor) drop(q asked, c choice, d *Decision) {
+func (k *KubeProxyServiceProcessor) drop(q asked, d *Decision) {
 	d.Dropped = true
 	var nodes []string
 	for _, e := range d.port.endpoints {

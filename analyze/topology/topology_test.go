@@ -42,15 +42,19 @@ func (b *book) add(t *testing.T, p Place, devices ...nodedump.Interface) {
 	b.netns[p] = ns
 }
 
-func dev(name, kind string, index, link int, mac string, addrs ...string) nodedump.Interface {
-	d := nodedump.Interface{Name: name, Kind: kind, Index: index, Link: link, MAC: mac, MTU: 1500, Flags: []string{"UP"}}
-	if link != 0 {
-		zero := 0
-		d.LinkNSID = &zero
-	}
+func dev(name, kind string, index int, mac string, addrs ...string) nodedump.Interface {
+	d := nodedump.Interface{Name: name, Kind: kind, Index: index, MAC: mac, MTU: 1500, Flags: []string{"UP"}}
 	for _, a := range addrs {
 		d.Addrs = append(d.Addrs, nodedump.Addr{Prefix: a, Scope: "global"})
 	}
+	return d
+}
+
+// veth is one end of a veth; peer is the index of the other, in another
+// namespace.
+func veth(name string, index, peer int, mac string, addrs ...string) nodedump.Interface {
+	d, elsewhere := dev(name, "veth", index, mac, addrs...), 0
+	d.Link, d.LinkNSID = peer, &elsewhere
 	return d
 }
 
@@ -70,13 +74,13 @@ var (
 func atlas(t *testing.T) *book {
 	b := &book{netns: map[Place]*netstack.NetNS{}, owners: map[string]Place{"192.0.2.1": host, "192.0.2.2": far}}
 	b.add(t, host,
-		dev("eth0", "", 2, 0, "02:00:00:00:00:01", "192.0.2.1/24"),
-		dev("cni0", "bridge", 3, 0, "02:00:00:00:01:00", "10.244.1.1/24"),
-		port(dev("vetha", "veth", 10, 2, "02:00:00:00:01:0a"), 3),
-		port(dev("vethb", "veth", 11, 2, "02:00:00:00:01:0b"), 3))
-	b.add(t, podA, dev("eth0", "veth", 2, 10, "0a:00:00:00:00:0a", "10.244.1.10/24"))
-	b.add(t, podB, dev("eth0", "veth", 2, 11, "0a:00:00:00:00:0b", "10.244.1.11/24"))
-	b.add(t, far, dev("eth0", "", 2, 0, "02:00:00:00:00:02", "192.0.2.2/24"))
+		dev("eth0", "", 2, "02:00:00:00:00:01", "192.0.2.1/24"),
+		dev("cni0", "bridge", 3, "02:00:00:00:01:00", "10.244.1.1/24"),
+		port(veth("vetha", 10, 2, "02:00:00:00:01:0a"), 3),
+		port(veth("vethb", 11, 2, "02:00:00:00:01:0b"), 3))
+	b.add(t, podA, veth("eth0", 2, 10, "0a:00:00:00:00:0a", "10.244.1.10/24"))
+	b.add(t, podB, veth("eth0", 2, 11, "0a:00:00:00:00:0b", "10.244.1.11/24"))
+	b.add(t, far, dev("eth0", "", 2, "02:00:00:00:00:02", "192.0.2.2/24"))
 	return b
 }
 
@@ -100,7 +104,7 @@ func TestPeer(t *testing.T) {
 		require.Equal(t, tt.want, got, "%s %s", tt.at.ID(), tt.dev)
 		require.Equal(t, tt.want != End{}, found)
 	}
-	named := dev("eth0", "veth", 2, 10, "")
+	named := veth("eth0", 2, 10, "")
 	named.PeerNetns = "default_b"
 	_, found := top.Peer(podA, &named)
 	require.False(t, found, "the collector's word comes first, even where it leads nowhere")
@@ -151,7 +155,7 @@ func TestUnderlay(t *testing.T) {
 	b := atlas(t)
 	top := New(b)
 	third := Place{"nodes/n3", "host"}
-	b.add(t, third, dev("eth0", "", 2, 0, "02:00:00:00:00:03", "192.0.2.3/24"))
+	b.add(t, third, dev("eth0", "", 2, "02:00:00:00:00:03", "192.0.2.3/24"))
 	b.owners["192.0.2.3"] = third
 	from, second := End{host, "eth0"}, netip.MustParseAddr("192.0.2.2")
 	for _, tt := range []struct {

@@ -91,17 +91,17 @@ func (w *world) sh(space int, script string) string {
 	return out.String()
 }
 
-// link joins two namespaces with a veth pair.
-func (w *world) link(a int, devA string, b int, devB string) {
+// link joins the first namespace with another by a veth pair.
+func (w *world) link(dev string, space int, peer string) {
 	w.t.Helper()
-	w.sh(a, fmt.Sprintf("ip link add %s type veth peer name %s netns /proc/%d/fd/%d", devA, devB, os.Getpid(), w.spaces[b].ns))
+	w.sh(0, fmt.Sprintf("ip link add %s type veth peer name %s netns /proc/%d/fd/%d", dev, peer, os.Getpid(), w.spaces[space].ns))
 }
 
 // node makes a node with one pod and a far host, and waits for its carriers.
 func (w *world) node() {
 	w.t.Helper()
-	w.link(0, "veth0", 1, "eth0")
-	w.link(0, "eth0", 2, "far0")
+	w.link("veth0", 1, "eth0")
+	w.link("eth0", 2, "far0")
 	w.sh(1, "ip link set eth0 up")
 	w.sh(2, "ip link set far0 up")
 	w.sh(0, nodeScript)
@@ -257,7 +257,7 @@ func TestWorldRoutes(t *testing.T) {
 
 func TestWorldSysctls(t *testing.T) {
 	w := newWorld(t, 1)
-	w.link(0, "eth0.100", 1, "eth0")
+	w.link("eth0.100", 1, "eth0")
 	w.sh(0, "sysctl -qw net.ipv4.ip_forward=1\nsysctl -qw net.ipv4.conf.eth0/100.rp_filter=2")
 	w.sh(1, "sysctl -qw net.ipv4.ip_forward=0\nsysctl -qw net.ipv4.icmp_echo_ignore_all=1")
 	r := w.collect(Options{})
@@ -520,7 +520,7 @@ func withoutStatus(c nodedump.Conn, status ...string) nodedump.Conn {
 func TestWorldPrograms(t *testing.T) {
 	needTools(t, "tc")
 	w := newWorld(t, 1)
-	w.link(0, "veth0", 1, "eth0")
+	w.link("veth0", 1, "eth0")
 	w.sh(0, `
 tc qdisc add dev veth0 clsact
 tc filter add dev veth0 ingress protocol ip u32 match ip dst 10.0.0.1/32 flowid 1:1
@@ -586,11 +586,11 @@ func BenchmarkCollect(b *testing.B) {
 	for _, pods := range []int{1, 30} {
 		b.Run(fmt.Sprintf("pods=%d", pods), func(b *testing.B) {
 			w := newWorld(b, pods+1)
-			w.link(0, "veth0", 1, "eth0")
-			w.link(0, "eth0", pods+1, "far0")
+			w.link("veth0", 1, "eth0")
+			w.link("eth0", pods+1, "far0")
 			w.sh(0, nodeScript)
 			for i := 2; i <= pods; i++ {
-				w.link(0, fmt.Sprintf("v%d", i), i, "eth0")
+				w.link(fmt.Sprintf("v%d", i), i, "eth0")
 			}
 			if _, err := exec.LookPath("iptables-nft"); err == nil {
 				w.sh(0, "iptables-nft -A INPUT -j ACCEPT")

@@ -53,7 +53,7 @@ func parseEntry(options []string) (e entry, err error) {
 func (s *set) parseKey(element string, e *entry) (k key, wild bool, err error) {
 	parts := strings.Split(element, ",")
 	optional := s.bitmap && len(s.dims) == 2 // the MAC of a bitmap:ip,mac
-	if len(parts) != len(s.dims) && !(optional && len(parts) == 1) {
+	if len(parts) != len(s.dims) && (!optional || len(parts) != 1) {
 		return k, false, errParts
 	}
 	addrs, nets := 0, 0
@@ -219,7 +219,7 @@ func icmp6Names() map[string]uint16 {
 		"ttl-zero-during-reassembly": 0x301, "bad-header": 0x400, "unknown-header-type": 0x401,
 		"unknown-option": 0x402, "echo-request": 0x8000, "ping": 0x8000, "echo-reply": 0x8100, "pong": 0x8100,
 		"router-solicitation": 0x8500, "router-advertisement": 0x8600, "neighbour-solicitation": 0x8700,
-		"neigbour-solicitation": 0x8700, "neighbour-advertisement": 0x8800, "neigbour-advertisement": 0x8800,
-		"redirect": 0x8900,
+		"neighbour-advertisement": 0x8800, "redirect": 0x8900,
+		"neigbour-solicitation": 0x8700, "neigbour-advertisement": 0x8800, //nolint:misspell // so ipset spells them too
 	}
 }

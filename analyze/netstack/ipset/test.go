@@ -10,7 +10,7 @@ import (
 
 // test reports whether q is a member of s.
 func (s *set) test(q *Query) netfilter.Answer {
-	answer := netfilter.No
+	var answer netfilter.Answer
 	switch {
 	case s.list:
 		answer = s.testMembers(q)

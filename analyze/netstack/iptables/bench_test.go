@@ -76,5 +76,5 @@ func TestNoAllocs(t *testing.T) {
 	long := testing.AllocsPerRun(10, func() { g := f; rs.Run("nat", &g) })
 	small := parse(t, kubeProxy(50))
 	short := testing.AllocsPerRun(10, func() { g := f; small.Run("nat", &g) })
-	require.Equal(t, short, long)
+	require.InDelta(t, short, long, 0)
 }

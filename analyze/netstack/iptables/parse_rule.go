@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/pathsnap/pathsnap/analyze/model"
 )
 
 // An option is one "--name args" of a match or target.
@@ -185,7 +183,7 @@ func (p *ruleParser) protocol() error {
 		p.rule.matches = append(p.rule.matches, fixed(answerOf(false)))
 		return nil
 	}
-	p.rule.proto, p.rule.notProto = model.Protocol(proto), p.not
+	p.rule.proto, p.rule.notProto = proto, p.not
 	return nil
 }
 

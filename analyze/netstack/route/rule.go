@@ -87,7 +87,7 @@ func defaultRules(family int) []rule {
 func isDefault(rules []rule) bool {
 	want := defaultRules(4)
 	return slices.EqualFunc(rules, want, func(a, b rule) bool {
-		a.Rule.Line = 0
+		a.Line = 0
 		if a.Action == "lookup" {
 			a.Action = ""
 		}

@@ -132,7 +132,7 @@ func (r *rule) String() string {
 func (r *rule) writeSelectors(b *strings.Builder) {
 	words := [...][2]string{{"to", r.To}, {"tos", hexText(uint32(r.TOS))}, {"fwmark", r.markText()},
 		{"iif", r.IIf}, {"oif", r.OIf}, {"uidrange", r.UIDRange}, {"ipproto", r.IPProto},
-		{"sport", r.Rule.SPort}, {"dport", r.Rule.DPort}}
+		{"sport", r.SPort}, {"dport", r.DPort}}
 	for _, w := range words {
 		if w[1] != "" {
 			b.WriteString(" " + w[0] + " " + w[1])
