@@ -191,29 +191,12 @@ func (r *clusterReader) configMaps(ctx context.Context) error {
 		case err != nil:
 			failure = fmt.Errorf("%s/%s: %w", m.namespace, m.name, err)
 		default:
-			redactData(item)
+			snapshot.RedactConfigMap(item)
 			snapshot.Prune(item)
 			items = append(items, item)
 		}
 	}
 	return r.add("configmaps", items, failure, start)
-}
-
-// redactData takes out of a config map what looks like a credential.
-func redactData(item *unstructured.Unstructured) {
-	unstructured.RemoveNestedField(item.Object, "binaryData")
-	data, found, err := unstructured.NestedStringMap(item.Object, "data")
-	if !found || err != nil {
-		return
-	}
-	for key, value := range data {
-		clean, keep := netns.Redact([]byte(value))
-		if !keep {
-			clean = nil
-		}
-		data[key] = string(clean)
-	}
-	_ = unstructured.SetNestedStringMap(item.Object, data, "data") // it was one a moment ago
 }
 
 // add writes a part, or what became of it. Items that came before a failure

@@ -12,7 +12,12 @@ import (
 func TestRedact(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{`{"token": "abc", "mtu": "1450"}`, `{"token": "REDACTED", "mtu": "1450"}`},
+		{`{"name":"cbr0","mtu":1450}`, `{"name":"cbr0","mtu":1450}`},
+		{`{"k8s_auth_token": "abc\"d", "policy": {"type":"k8s"}}`, `{"k8s_auth_token": "REDACTED", "policy": {"type":"k8s"}}`},
+		{`{"access_key":"LT","access_secret":"x","service_cidr":"10.0.0.0/16"}`,
+			`{"access_key":"REDACTED","access_secret":"REDACTED","service_cidr":"10.0.0.0/16"}`},
 		{`{"etcdPassword":"a\"b"}`, `{"etcdPassword":"REDACTED"}`},
+		{"user: me\npassword: hunter2\n", "user: me\npassword: \"REDACTED\"\n"},
 		{"user:\n  token: abc\n  name: x\n", "user:\n  token: \"REDACTED\"\n  name: x\n"},
 		{"ACCESS_KEY=abc\nFLANNEL_MTU=1450\n", "ACCESS_KEY=\"REDACTED\"\nFLANNEL_MTU=1450\n"},
 		{"secret: {}\n", "secret: {}\n"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pathsnap/pathsnap/snapshot"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -62,7 +63,7 @@ func readConfig(name string) (file File, note string) {
 	if len(data) > maxFile {
 		data, status, reason = data[:maxFile], nodedump.StatusTruncated, fmt.Sprintf("longer than %d bytes", maxFile)
 	}
-	clean, keep := Redact(data)
+	clean, keep := snapshot.Redact(data)
 	switch {
 	case !keep:
 		return File{Status: nodedump.StatusDenied, Reason: "it holds a private key, which is not collected"}, "was skipped: it holds a private key"
