@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +42,28 @@ func TestScripts(t *testing.T) {
 			return cond == "root" && os.Geteuid() == 0 && runtime.GOOS == "linux", nil
 		},
 	})
+}
+
+// TestWriteFile keeps devices and pipes what they are.
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	hello := func(w io.Writer) error { _, err := io.WriteString(w, "hello"); return err }
+	broken := func(w io.Writer) error { _, _ = io.WriteString(w, "hel"); return io.ErrUnexpectedEOF }
+	name := filepath.Join(dir, "out")
+	require.NoError(t, writeFile(name, bundlePerm, nil, hello))
+	require.ErrorIs(t, writeFile(name, bundlePerm, nil, broken), io.ErrUnexpectedEOF)
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(text))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	if runtime.GOOS == "linux" {
+		require.NoError(t, writeFile(os.DevNull, bundlePerm, nil, hello))
+		info, err := os.Stat(os.DevNull)
+		require.NoError(t, err)
+		require.NotZero(t, info.Mode()&os.ModeDevice)
+	}
 }
 
 func wantCode(ts *testscript.TestScript, neg bool, args []string) {

@@ -36,6 +36,9 @@ func writeFile(name string, perm os.FileMode, out io.Writer, write func(io.Write
 	if name == "" || name == standard {
 		return write(out)
 	}
+	if info, e := os.Stat(name); e == nil && !info.Mode().IsRegular() {
+		return writeDevice(name, write)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return err
@@ -55,6 +58,19 @@ func writeFile(name string, perm os.FileMode, out io.Writer, write func(io.Write
 		return err
 	}
 	return os.Rename(f.Name(), name)
+}
+
+// writeDevice writes to what must not be replaced: a device, a pipe.
+func writeDevice(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
 }
 
 // writeBundle writes a bundle: to a directory if name ends in a slash or is an
