@@ -71,7 +71,7 @@ func (a *NetstackAssertion) AssertBridgePort(name, bridge, what string) bool {
 	if !ok || master.Name != bridge {
 		return a.report("bridge/no-master", at, fmt.Sprintf("ip link set %s master %s", name, bridge), "%s %s is not a port of bridge %s", what, name, bridge)
 	}
-	if dev.Port != nil && dev.Port.State != "" && dev.Port.State != "forwarding" {
+	if !netstack.Forwards(dev) {
 		return a.report("bridge/port-state", at, "", "%s %s is %s in bridge %s", what, name, dev.Port.State, bridge)
 	}
 	return true

@@ -23,33 +23,26 @@ func (r *run) bridge(port, bridge *nodedump.Interface) {
 		return
 	}
 	r.step("bridge "+bridge.Name, "", "in by port "+port.Name, r.ns.at(port.Line))
-	if r.forBridge(bridge) {
-		r.f.PhysIn = port.Name
+	r.f.PhysIn = port.Name
+	switch {
+	case r.callsNetfilter(bridge):
+		r.bridgeNetfilter(port, bridge)
+	case r.forBridge(bridge):
 		r.frame(bridge)
-		return
-	}
-	if !r.callsNetfilter(bridge) {
+	default:
 		r.bypassed(bridge)
 		r.bridgeForward(port, bridge)
-		return
 	}
-	r.bridgeNetfilter(port, bridge)
 }
 
 // floods reports whether a port gets frames to addresses that the forwarding
 // database does not know.
 func floods(port *nodedump.Interface) bool {
-	return Up(port) && forwarding(port) && (port.Port == nil || !port.Port.NoFlood)
-}
-
-// forwarding reports whether a port's state lets frames pass, as far as it is
-// known.
-func forwarding(port *nodedump.Interface) bool {
-	return port.Port == nil || port.Port.State == "" || port.Port.State == "forwarding"
+	return Up(port) && Forwards(port) && (port.Port == nil || !port.Port.NoFlood)
 }
 
 func (r *run) portWorks(port *nodedump.Interface) bool {
-	if !forwarding(port) {
+	if !Forwards(port) {
 		r.end(model.Dropped, "bridge/port-state", fmt.Sprintf("bridge port %s is %s", port.Name, port.Port.State), r.ns.at(port.Line))
 		return false
 	}
@@ -102,24 +95,31 @@ func (r *run) bypassed(bridge *nodedump.Interface) {
 	}
 }
 
-// bridgeNetfilter shows a bridged packet to iptables (br_nf_pre_routing,
-// br_nf_pre_routing_finish): a new destination is routed, and bridged on only
-// if it lies behind the same bridge.
+// bridgeNetfilter shows a frame to iptables before the bridge decides where it
+// goes, even one for the host itself (br_nf_pre_routing). If PREROUTING leaves
+// its destination alone, the frame's address decides, and the host does not run
+// PREROUTING a second time (ip_sabotage_in).
 func (r *run) bridgeNetfilter(port, bridge *nodedump.Interface) {
 	dst := r.f.Packet.Dst.Addr()
-	r.f.Bridged, r.f.PhysIn = true, port.Name
+	r.f.Bridged = true
 	if !r.hook(netfilter.Prerouting, bridge.Name, "") {
 		return
 	}
-	if r.f.Packet.Dst.Addr() == dst {
+	switch {
+	case r.f.Packet.Dst.Addr() != dst:
+		r.bridgeTranslated(port, bridge)
+	case r.forBridge(bridge):
+		r.f.Bridged = false
+		r.route(bridge.Name)
+	default:
 		r.bridgeForward(port, bridge)
-		return
 	}
-	r.bridgeTranslated(port, bridge)
 }
 
-// bridgeTranslated sends on a bridged packet whose destination PREROUTING has
-// changed.
+// bridgeTranslated sends on a packet whose destination PREROUTING has changed:
+// it is bridged on if it goes behind the same bridge, whether the host forwards
+// or not, and otherwise given to the host, whatever address the frame had
+// (br_nf_pre_routing_finish).
 func (r *run) bridgeTranslated(port, bridge *nodedump.Interface) {
 	q := r.query()
 	q.IIf = bridge.Name
@@ -130,6 +130,10 @@ func (r *run) bridgeTranslated(port, bridge *nodedump.Interface) {
 	if res.Type != route.TypeUnicast || res.Dev != bridge.Name {
 		r.f.Bridged = false
 		r.route(bridge.Name)
+		return
+	}
+	if refused := r.ns.FIB.Validate(q); refused != nil {
+		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
 		return
 	}
 	r.step("route", res.Text, "bridged on after dnat", res.Evidence)

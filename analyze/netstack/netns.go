@@ -205,6 +205,12 @@ func (ns *NetNS) Tables(ipv6 bool) []*iptables.Ruleset {
 // Up reports whether dev is administratively up.
 func Up(dev *nodedump.Interface) bool { return slices.Contains(dev.Flags, "UP") }
 
+// Forwards reports whether the state of a bridge port lets frames pass, as far
+// as it is known.
+func Forwards(port *nodedump.Interface) bool {
+	return port.Port == nil || port.Port.State == "" || port.Port.State == "forwarding"
+}
+
 // Carrier reports whether dev has a carrier, as far as its flags tell.
 func Carrier(dev *nodedump.Interface) bool {
 	return !slices.Contains(dev.Flags, "NO-CARRIER") && dev.OperState != "LOWERLAYERDOWN"

@@ -16,8 +16,12 @@ type Wire interface {
 	// Resolve asks the segment of dev who has ip, as ARP and NDP do, and
 	// returns the hardware address of the answer.
 	Resolve(ns *NetNS, dev string, ip netip.Addr) (mac string, known netfilter.Answer)
-	// Leads answers whether a frame to mac that leaves by dev arrives.
+	// Leads answers whether mac is behind dev.
 	Leads(ns *NetNS, dev, mac string) netfilter.Answer
+	// Lost reports whether a frame to mac that leaves the machine by dev
+	// certainly reaches nobody. Wires that the bundle shows are not asked
+	// about: their other end decides.
+	Lost(ns *NetNS, dev, mac string) bool
 }
 
 // A Call is what the walk gives to a namespace along with a packet.

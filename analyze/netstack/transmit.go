@@ -44,7 +44,7 @@ func (r *run) leave(dev *nodedump.Interface) {
 	if r.opaqueOnce("tc-egress", dev.Name) {
 		return
 	}
-	if mac := r.f.Packet.DstMAC; r.told && r.leads(dev.Name, mac) == netfilter.No {
+	if mac := r.f.Packet.DstMAC; r.told && r.wire != nil && r.wire.Lost(r.ns, dev.Name, mac) {
 		r.lost(dev, mac)
 		return
 	}

@@ -204,3 +204,5 @@ func one(t *testing.T, outcomes []Outcome) Outcome {
 	require.Len(t, outcomes, 1)
 	return outcomes[0]
 }
+
+func (f flat) Lost(*NetNS, string, string) bool { return f.leads == netfilter.No }

@@ -171,6 +171,21 @@ func (n *BasePluginNode) judge(w passage, meant []model.Transmission, opinion bo
 	if diverged && len(findings) == 0 && w.transmission != nil {
 		n.reportDetour(w, meant)
 	}
+	n.reportNotReady()
+}
+
+// reportNotReady tells that the cluster has given the node up.
+func (n *BasePluginNode) reportNotReady() {
+	node, ok := n.IPCache.GetNodeFromName(n.Vertex.ID)
+	if !ok {
+		return
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+			n.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "cluster/node-not-ready", Evidence: "cluster/nodes.yaml",
+				Message: fmt.Sprintf("node %s is not ready: %s", node.Name, c.Message)})
+		}
+	}
 }
 
 // astray reports whether the packet went, or was lost on its way, where the
@@ -230,8 +245,13 @@ func (r *Reality) reportEnd(w passage, said []model.Suspicion) {
 	if slices.ContainsFunc(said, func(s model.Suspicion) bool { return s.Code == o.Code }) {
 		return
 	}
-	if o.Code == "neigh/missing" {
+	switch o.Code {
+	case "neigh/missing":
 		r.reportSilent(o.NextHop)
+	case "neigh/wrong":
+		if r.reportMisled(w.visit) {
+			return
+		}
 	}
 	r.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: o.Code, Message: o.Reason, Evidence: o.Evidence, Remedy: o.Remedy})
 }
@@ -247,4 +267,24 @@ func (r *Reality) reportSilent(ip netip.Addr) {
 	if dev, ok := ns.FIB.DeviceOwning(ip); ok {
 		assertions.NewNetstackAssertion(r.Vertex, ns, model.SuspicionLevelFatal).In(ns, r.env.HopOf(place)).AssertDevice(dev.Name, "the device with "+ip.String())
 	}
+}
+
+// reportMisled blames the neighbour entry of the sender for a frame that came
+// in with an address that nobody has.
+func (r *Reality) reportMisled(v *model.Visit) bool {
+	if v.Input == nil || v.Input.Packet.DstMAC == "" || v.Served.DstMAC != v.Input.Packet.DstMAC {
+		return false
+	}
+	for _, s := range slices.Backward(v.Input.From.Trace) {
+		if s.Where != "neigh" {
+			continue
+		}
+		if s.Evidence == "" || !strings.Contains(s.Rule, v.Input.Packet.DstMAC) {
+			return false
+		}
+		r.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: "neigh/wrong", On: v.Input.Source.Hop, Evidence: s.Evidence,
+			Message: fmt.Sprintf("the neighbour entry %s leads to an address that nobody there has", s.Rule), Remedy: "ip neigh del " + strings.Join(strings.Fields(s.Rule)[:3], " ")})
+		return true
+	}
+	return false
 }

@@ -17,12 +17,17 @@ type SimpleVEthPod struct {
 	*Reality
 	pod      *k8s.Pod
 	ifName   string
+	uplink   Uplink
 	findings *Findings
 }
 
+// An Uplink asserts what a packet from a pod to dst needs on the node's side of
+// the pod's veth. It is asked when nobody answers there; nil asserts nothing.
+type Uplink func(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip.Addr)
+
 // NewSimpleVEthPod returns the vertex of a pod whose device to the node is
 // called ifName.
-func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string) (model.NetNodeAction, error) {
+func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string, uplink Uplink) (model.NetNodeAction, error) {
 	hop := model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.PodName}
 	place := topology.Place{Base: placeOf(pod.NodeName).Base, Netns: pod.Netns}
 	if pod.Info == nil {
@@ -32,7 +37,7 @@ func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string) (model.NetNodeAction
 	if ns == nil {
 		return NewAbsent(hop, pod.Missing), nil
 	}
-	return &SimpleVEthPod{Reality: NewReality(env, hop, place, ns), pod: pod, ifName: ifName, findings: &Findings{}}, nil
+	return &SimpleVEthPod{Reality: NewReality(env, hop, place, ns), pod: pod, ifName: ifName, uplink: uplink, findings: &Findings{}}, nil
 }
 
 // Send implements [model.NetNodeAction].
@@ -68,6 +73,9 @@ func (s *SimpleVEthPod) left(ways []passage) []model.Transmission {
 			level = model.SuspicionLevelFatal
 		}
 		s.assert(w.visit.Born.Dst.Addr(), level)
+		if w.outcome.Code == "neigh/missing" {
+			s.assertUplink(w.visit.Born.Dst.Addr())
+		}
 		said := s.findings.take()
 		for _, f := range said {
 			s.Vertex.Report(f)
@@ -96,6 +104,14 @@ func (s *SimpleVEthPod) assert(dst netip.Addr, level model.SuspicionLevel) {
 		return
 	}
 	a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: all, Dev: s.ifName})
+}
+
+// assertUplink asserts the node's side of the veth.
+func (s *SimpleVEthPod) assertUplink(dst netip.Addr) {
+	host := s.Place.Host()
+	if ns := s.env.Atlas.NetNS(host); ns != nil && s.uplink != nil {
+		s.uplink(assertions.NewNetstackAssertion(s.findings, ns, model.SuspicionLevelFatal).In(ns, s.env.HopOf(host)), s.pod, dst)
+	}
 }
 
 // placeOf is the place of a node's own namespace.

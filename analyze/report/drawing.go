@@ -145,14 +145,11 @@ func (d *Diagnosis) drawn() (branches []*Branch) {
 
 // place returns the place of hop, new if it was not met before.
 func (g *drawing) place(hop model.Hop) *place {
-	for _, p := range g.places {
-		if p.hop == hop {
-			return p
-		}
+	n := len(g.places)
+	p := g.known(hop)
+	if len(g.places) > n {
+		g.meet(hop.String())
 	}
-	p := &place{hop: hop}
-	g.places = append(g.places, p)
-	g.meet(hop.String())
 	return p
 }
 

@@ -30,7 +30,7 @@ func (t *Topology) leave(s *segment, at Place, ns *netstack.NetNS, dev *nodedump
 	switch dev.Kind {
 	case "bridge":
 		for _, port := range ns.Ports(dev.Name) {
-			if forwards(port) {
+			if netstack.Forwards(port) {
 				t.leave(s, at, ns, port, depth-1)
 			}
 		}
@@ -64,17 +64,13 @@ func (t *Topology) arrive(s *segment, e End, depth int) {
 		s.ends = append(s.ends, e)
 		return
 	}
-	if !forwards(dev) || !netstack.Up(bridge) {
+	if !netstack.Forwards(dev) || !netstack.Up(bridge) {
 		return
 	}
 	s.ends = append(s.ends, End{e.Place, bridge.Name})
 	for _, port := range ns.Ports(bridge.Name) {
-		if port.Name != dev.Name && forwards(port) {
+		if port.Name != dev.Name && netstack.Forwards(port) {
 			t.leave(s, e.Place, ns, port, depth-1)
 		}
 	}
-}
-
-func forwards(port *nodedump.Interface) bool {
-	return port.Port == nil || port.Port.State == "" || port.Port.State == "forwarding"
 }

@@ -244,9 +244,6 @@ func (w *wire) Leads(ns *netstack.NetNS, dev, mac string) netfilter.Answer {
 		return netfilter.No
 	}
 	s := w.t.segment(w.at, ns, d)
-	if s.underlay {
-		return w.t.owned(End{w.at, dev}, mac)
-	}
 	for _, e := range s.ends {
 		if far := w.t.atlas.NetNS(e.Place); far != nil {
 			if fd, ok := far.Device(e.Dev); ok && fd.MAC == mac {
@@ -258,4 +255,10 @@ func (w *wire) Leads(ns *netstack.NetNS, dev, mac string) netfilter.Answer {
 		return netfilter.Maybe
 	}
 	return netfilter.No
+}
+
+// Lost implements [netstack.Wire].
+func (w *wire) Lost(ns *netstack.NetNS, dev, mac string) bool {
+	d, ok := ns.Device(dev)
+	return ok && w.t.segment(w.at, ns, d).underlay && w.t.owned(End{w.at, dev}, mac) == netfilter.No
 }

@@ -164,13 +164,13 @@ func TestUnderlay(t *testing.T) {
 		mac     string
 		end     End
 		asIs    bool
-		leads   netfilter.Answer
+		lost    bool
 	}{
-		{"the owner's own address", nil, "02:00:00:00:00:02", End{far, "eth0"}, true, netfilter.Maybe},
-		{"another address may be a router's", nil, "02:ff:00:00:00:02", End{far, "eth0"}, false, netfilter.Maybe},
-		{"another machine's address", neighbours("192.0.2.3", "02:00:00:00:00:03"), "02:00:00:00:00:03", End{third, "eth0"}, true, netfilter.Yes},
-		{"nobody's, where addresses cross as they are", neighbours("192.0.2.3", "02:00:00:00:00:03"), "02:ff:00:00:00:02", End{far, "eth0"}, false, netfilter.No},
-		{"a stranger's", neighbours("192.0.2.3", "02:00:00:00:00:03", "192.0.2.77", "02:ff:00:00:00:77"), "02:ff:00:00:00:77", End{far, "eth0"}, false, netfilter.Maybe},
+		{"the owner's own address", nil, "02:00:00:00:00:02", End{far, "eth0"}, true, false},
+		{"another address may be a router's", nil, "02:ff:00:00:00:02", End{far, "eth0"}, false, false},
+		{"another machine's address", neighbours("192.0.2.3", "02:00:00:00:00:03"), "02:00:00:00:00:03", End{third, "eth0"}, true, false},
+		{"nobody's, where addresses cross as they are", neighbours("192.0.2.3", "02:00:00:00:00:03"), "02:ff:00:00:00:02", End{far, "eth0"}, false, true},
+		{"a stranger's", neighbours("192.0.2.3", "02:00:00:00:00:03", "192.0.2.77", "02:ff:00:00:00:77"), "02:ff:00:00:00:77", End{far, "eth0"}, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b.NetNS(host).Info.Neighbours = tt.learned
@@ -178,7 +178,7 @@ func TestUnderlay(t *testing.T) {
 			require.True(t, ok)
 			require.Equal(t, tt.end, end)
 			require.Equal(t, tt.asIs, asIs)
-			require.Equal(t, tt.leads, top.From(host).Leads(b.NetNS(host), "eth0", tt.mac))
+			require.Equal(t, tt.lost, top.From(host).Lost(b.NetNS(host), "eth0", tt.mac))
 		})
 	}
 	_, _, ok := top.Underlay(from, netip.MustParseAddr("198.51.100.1"), "")

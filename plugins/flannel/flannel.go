@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
@@ -62,7 +63,19 @@ type flannel struct {
 
 // CreatePod implements [plugin.Plugin].
 func (f *flannel) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
-	return plugin.NewSimpleVEthPod(f.env, pod, "eth0")
+	return plugin.NewSimpleVEthPod(f.env, pod, "eth0", f.uplink)
+}
+
+// uplink asserts the node's side of a pod's veth, and that of the pod of the
+// same node that it talks to.
+func (f *flannel) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip.Addr) {
+	fabric := &fabric{flannel: f, node: &k8s.NodeInfo{NodeName: pod.NodeName}}
+	if pod.Object != nil {
+		fabric.LocalPod(a, pod.Object)
+	}
+	if to, ok := f.env.IPCache.GetPodFromIP(dst); ok && to.Spec.NodeName == pod.NodeName {
+		fabric.LocalPod(a, to)
+	}
 }
 
 // CreateNode implements [plugin.Plugin].

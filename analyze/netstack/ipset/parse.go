@@ -155,7 +155,7 @@ func (s *set) options(words []string) error {
 		case "bitmask":
 			var m netip.Addr
 			if m, err = netip.ParseAddr(arg); err == nil {
-				s.mask = wide(m)
+				s.mask = netfilter.WideMask(m)
 			}
 		case "markmask":
 			var n uint64
@@ -191,17 +191,6 @@ func (s *set) netmask(arg string) error {
 	m := ones.cut(int(n)).bytes
 	s.mask = &m
 	return nil
-}
-
-// wide returns a mask for addresses in their 16-byte form.
-func wide(m netip.Addr) *[16]byte {
-	b := m.As16()
-	if m.Is4() {
-		for i := range 12 {
-			b[i] = 0xff
-		}
-	}
-	return &b
 }
 
 func (p *parser) add(name, element string, options []string) error {

@@ -89,7 +89,7 @@ func parseAddrMatch(s string, not bool) (*addrMatch, error) {
 	if n, ok := maskLength(m); ok {
 		return &addrMatch{prefix: netip.PrefixFrom(a, n), not: not}, nil
 	}
-	return &addrMatch{prefix: netip.PrefixFrom(a, a.BitLen()), mask: wideMask(m), not: not}, nil
+	return &addrMatch{prefix: netip.PrefixFrom(a, a.BitLen()), mask: netfilter.WideMask(m), not: not}, nil
 }
 
 // maskLength returns the number of leading ones of m, if only zeros follow.
@@ -104,17 +104,6 @@ func maskLength(m netip.Addr) (int, bool) {
 		ended = ended || ones < 8
 	}
 	return n, true
-}
-
-// wideMask returns m for addresses in their 16-byte form.
-func wideMask(m netip.Addr) *[16]byte {
-	wide := m.As16()
-	if m.Is4() {
-		for i := range 12 {
-			wide[i] = 0xff
-		}
-	}
-	return &wide
 }
 
 // parseAddrRange reads "ADDR" or "ADDR-ADDR".

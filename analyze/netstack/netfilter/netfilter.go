@@ -125,6 +125,17 @@ const (
 	AddrUnspec      AddrType = "UNSPEC"
 )
 
+// WideMask returns a mask for addresses in their 16-byte form.
+func WideMask(m netip.Addr) *[16]byte {
+	wide := m.As16()
+	if m.Is4() {
+		for i := range 12 {
+			wide[i] = 0xff
+		}
+	}
+	return &wide
+}
+
 // An Env answers what a rule may ask about the namespace around it.
 type Env interface {
 	// AddrType returns the type of a as the routing tables see it; dev limits

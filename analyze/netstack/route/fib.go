@@ -54,8 +54,8 @@ func New(info *nodedump.NetNSInfo) (*FIB, []error) {
 	f := &FIB{info: info, failed: map[neighbour]bool{}}
 	p := &problems{file: info.File}
 	f.devices = newDevices(info, p)
-	f.v4 = family{bits: 32, tables: map[int]*table{}, doubt: sectionDoubt(info)}
-	f.v6 = family{bits: 128, tables: map[int]*table{}, doubt: f.v4.doubt}
+	f.v4 = family{bits: 32, tables: map[int]*table{}, doubt: sectionDoubt(info, 4)}
+	f.v6 = family{bits: 128, tables: map[int]*table{}, doubt: sectionDoubt(info, 6)}
 	f.v4.rules = newRules(info, 4, p)
 	f.v6.rules = newRules(info, 6, p)
 	f.merged = isDefault(f.v4.rules)
@@ -86,10 +86,11 @@ func (f *FIB) family(a netip.Addr) *family {
 	return &f.v6
 }
 
-// sectionDoubt returns the doubt that every answer is under, nil if rules,
-// routes and interfaces were all collected.
-func sectionDoubt(info *nodedump.NetNSInfo) *model.Doubt {
+// sectionDoubt returns the doubt that every answer about an IP version is
+// under, nil if its rules and routes and the interfaces were all collected.
+func sectionDoubt(info *nodedump.NetNSInfo, version int) *model.Doubt {
 	for _, name := range []string{"routes", "rules", "interfaces"} {
+		name = sectionOf(info, name, version)
 		if s, ok := info.Sections[name]; ok && !s.Known() {
 			what := fmt.Sprintf("%s not collected (%s)", name, s)
 			if reason := info.Reasons[name]; reason != "" {
@@ -99,6 +100,15 @@ func sectionDoubt(info *nodedump.NetNSInfo) *model.Doubt {
 		}
 	}
 	return nil
+}
+
+// sectionOf names the section with the status of an IP version: its own,
+// "routes6" or "rules6", if there is one, otherwise that of both.
+func sectionOf(info *nodedump.NetNSInfo, name string, version int) string {
+	if _, own := info.Sections[name+"6"]; own && version == 6 {
+		return name + "6"
+	}
+	return name
 }
 
 // problems gathers what could not be read.

@@ -99,12 +99,36 @@ func TestWhatASenderMayNot(t *testing.T) {
 }
 
 func TestSectionsNotCollected(t *testing.T) {
+	const whole = ""
+	type sections = map[string]nodedump.Status
+	for _, tt := range []struct {
+		sections  sections
+		want, six string
+	}{
+		{sections{"rules": "denied"}, "rules not collected (denied)", "rules not collected (denied)"},
+		{sections{"routes": "truncated", "rules": "ok"}, "routes not collected (truncated)", "routes not collected (truncated)"},
+		{sections{"routes6": "failed"}, whole, "routes6 not collected (failed)"},
+		{sections{"rules6": "not-collected"}, whole, "rules6 not collected (not-collected)"},
+		{sections{"routes": "failed", "routes6": "ok"}, "routes not collected (failed)", whole},
+		{sections{"rules": "failed", "routes6": "denied"}, "rules not collected (failed)", "routes6 not collected (denied)"},
+		{sections{"interfaces": "failed"}, "interfaces not collected (failed)", "interfaces not collected (failed)"},
+		{sections{"neighbours": "failed", "routes6": "empty"}, whole, whole},
+	} {
+		info := node()
+		info.Sections = tt.sections
+		f, _ := New(info)
+		for dst, want := range map[string]string{"10.244.1.7": tt.want, "2001:db8::1": tt.six} {
+			got := ""
+			if r := f.Lookup(Query{Dst: ip(dst)}, nil); r.Doubt != nil {
+				got = r.Doubt.What
+			}
+			require.Equal(t, want, got, "%v %s", tt.sections, dst)
+		}
+	}
 	info := node()
-	info.Sections = map[string]nodedump.Status{"rules": nodedump.StatusDenied}
+	info.Sections = sections{"rules": nodedump.StatusDenied}
 	f, _ := New(info)
-	r := f.Lookup(Query{Dst: ip("10.244.1.7")}, nil)
-	require.Equal(t, "cni0", r.Dev)
-	require.Equal(t, "rules not collected (denied)", r.Doubt.What)
+	require.Equal(t, "cni0", f.Lookup(Query{Dst: ip("10.244.1.7")}, nil).Dev, "what is known is still told")
 }
 
 func TestBadEntriesCostOneEntryEach(t *testing.T) {
