@@ -35,7 +35,7 @@ func netnsTexts(info *nodedump.NetNSInfo) []netnsText {
 type field struct {
 	name  string
 	write func(b *lines) error
-	read  func(d *lineDecoder) error
+	read  func(d *LineDecoder) error
 }
 
 // netnsFields lists the members of the object in netns.json, in the order they
@@ -125,7 +125,7 @@ func formatObject(fields []field) ([]byte, error) {
 // parseObject is the opposite of formatObject. It takes any JSON of that
 // shape, in any layout, and skips members that it does not know.
 func parseObject(data []byte, fields []field) error {
-	d := &lineDecoder{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1}
+	d := NewLineDecoder(data)
 	err := d.object(func(name string, _ int) error {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
 		if i < 0 {
@@ -138,23 +138,23 @@ func parseObject(data []byte, fields []field) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("line %d: %w", d.position(), err)
+		return fmt.Errorf("line %d: %w", d.Position(), err)
 	}
 	if d.More() {
-		return fmt.Errorf("line %d: data behind the end", d.position())
+		return fmt.Errorf("line %d: data behind the end", d.Position())
 	}
 	return nil
 }
 
 func value[T any](name string, v *T) field {
-	return field{name, func(b *lines) error { return b.add(*v) }, func(d *lineDecoder) error { return d.Decode(v) }}
+	return field{name, func(b *lines) error { return b.add(*v) }, func(d *LineDecoder) error { return d.Decode(v) }}
 }
 
 func array[T any](name string, list *[]T, setLine func(*T, int)) field {
 	write := func(b *lines) error {
 		return b.list('[', ']', len(*list), func(i int) error { return b.add((*list)[i]) })
 	}
-	read := func(d *lineDecoder) error {
+	read := func(d *LineDecoder) error {
 		*list = nil
 		return d.array(func(line int) error {
 			var v T
@@ -177,7 +177,7 @@ func object[V ~string](name string, m *map[string]V, setLine func(string, int)) 
 			return b.add((*m)[keys[i]])
 		})
 	}
-	read := func(d *lineDecoder) error {
+	read := func(d *LineDecoder) error {
 		*m = nil
 		return d.object(func(key string, line int) error {
 			var v V
@@ -225,16 +225,21 @@ func (b *lines) list(opening, closing byte, n int, entry func(i int) error) erro
 	return nil
 }
 
-// A lineDecoder reads JSON and knows the line it is on.
-type lineDecoder struct {
+// A LineDecoder reads JSON and knows the line it is on.
+type LineDecoder struct {
 	*json.Decoder
 	data   []byte
 	offset int // up to where lines were counted
 	line   int // of offset
 }
 
-// position returns the line of the next token.
-func (d *lineDecoder) position() int {
+// NewLineDecoder returns a LineDecoder at the first line of data.
+func NewLineDecoder(data []byte) *LineDecoder {
+	return &LineDecoder{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1}
+}
+
+// Position returns the line of the next token.
+func (d *LineDecoder) Position() int {
 	at := int(d.InputOffset())
 	for at < len(d.data) && bytes.IndexByte([]byte(" \t\r\n,"), d.data[at]) >= 0 {
 		at++
@@ -246,12 +251,12 @@ func (d *lineDecoder) position() int {
 
 // array calls entry before each element of an array, which it must decode.
 // null is an empty array.
-func (d *lineDecoder) array(entry func(line int) error) error {
+func (d *LineDecoder) array(entry func(line int) error) error {
 	if open, err := d.open('['); err != nil || !open {
 		return err
 	}
 	for d.More() {
-		if err := entry(d.position()); err != nil {
+		if err := entry(d.Position()); err != nil {
 			return err
 		}
 	}
@@ -261,12 +266,12 @@ func (d *lineDecoder) array(entry func(line int) error) error {
 
 // object calls member behind each key of an object, whose value it must
 // decode. null is an empty object.
-func (d *lineDecoder) object(member func(key string, line int) error) error {
+func (d *LineDecoder) object(member func(key string, line int) error) error {
 	if open, err := d.open('{'); err != nil || !open {
 		return err
 	}
 	for d.More() {
-		line := d.position()
+		line := d.Position()
 		t, err := d.Token()
 		if err != nil {
 			return err
@@ -284,7 +289,7 @@ func (d *lineDecoder) object(member func(key string, line int) error) error {
 }
 
 // open reads an opening bracket, or null.
-func (d *lineDecoder) open(bracket json.Delim) (bool, error) {
+func (d *LineDecoder) open(bracket json.Delim) (bool, error) {
 	t, err := d.Token()
 	switch {
 	case err != nil:

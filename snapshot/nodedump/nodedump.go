@@ -42,7 +42,7 @@ type NetNSInfo struct {
 	Sockets     []Socket          `json:"sockets"`
 	Programs    []Program         `json:"programs"`
 	Sysctls     map[string]string `json:"sysctls"`            // "net.ipv4.ip_forward": "1"
-	Sections    map[string]Status `json:"sections,omitempty"` // what could not be read, by the names of the JSON fields above; absent means ok
+	Sections    map[string]Status `json:"sections,omitempty"` // what could not be read, by the names of the JSON fields above; absent means ok. "routes6" and "rules6": their IPv6 part alone
 	Reasons     map[string]string `json:"reasons,omitempty"`  // why, for the entries of Sections
 	SysctlLines map[string]int    `json:"-"`
 	File        string            `json:"-"` // name of the file this was read from

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/pathsnap/pathsnap/snapshot"
 )
 
 // parseEntries decodes the objects of the JSON arrays in data, which ip and
@@ -18,8 +20,8 @@ import (
 func parseEntries[R, T any](data []byte, convert func(*R) (T, error)) ([]T, []bad, error) {
 	var out []T
 	var bads []bad
-	d := &lineDecoder{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1}
-	err := d.arrays(func(raw json.RawMessage, line int) {
+	d := snapshot.NewLineDecoder(data)
+	err := arrays(d, func(raw json.RawMessage, line int) {
 		if bytes.Equal(raw, []byte("{}")) {
 			return
 		}
@@ -36,32 +38,13 @@ func parseEntries[R, T any](data []byte, convert func(*R) (T, error)) ([]T, []ba
 		out = append(out, v)
 	})
 	if err != nil {
-		return nil, bads, fmt.Errorf("%d: %w", d.position(), err)
+		return nil, bads, fmt.Errorf("%d: %w", d.Position(), err)
 	}
 	return out, bads, nil
 }
 
-// A lineDecoder reads JSON and knows the line it is on.
-type lineDecoder struct {
-	*json.Decoder
-	data   []byte
-	offset int // up to where lines were counted
-	line   int // of offset
-}
-
-// position returns the line of the next value.
-func (d *lineDecoder) position() int {
-	at := int(d.InputOffset())
-	for at < len(d.data) && strings.IndexByte(" \t\r\n,", d.data[at]) >= 0 {
-		at++
-	}
-	d.line += bytes.Count(d.data[d.offset:at], []byte("\n"))
-	d.offset = at
-	return d.line
-}
-
 // arrays calls entry for each element of all arrays up to the end.
-func (d *lineDecoder) arrays(entry func(raw json.RawMessage, line int)) error {
+func arrays(d *snapshot.LineDecoder, entry func(raw json.RawMessage, line int)) error {
 	for {
 		t, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -74,7 +57,7 @@ func (d *lineDecoder) arrays(entry func(raw json.RawMessage, line int)) error {
 			return fmt.Errorf("expected a JSON array, not %v", t)
 		}
 		for d.More() {
-			line := d.position()
+			line := d.Position()
 			var raw json.RawMessage
 			if err := d.Decode(&raw); err != nil {
 				return err
