@@ -138,6 +138,15 @@ func (a *atlas) podPlace(hop model.Hop) (topology.Place, bool) {
 	return topology.Place{}, false
 }
 
+// Pod implements [topology.Atlas].
+func (a *atlas) Pod(ip netip.Addr) (topology.Place, bool) {
+	pod, ok := a.ips.GetPodFromIP(ip)
+	if !ok {
+		return topology.Place{}, false
+	}
+	return a.podPlace(model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name})
+}
+
 // Owner implements [topology.Atlas].
 func (a *atlas) Owner(ip netip.Addr) (topology.Place, bool) {
 	if name, ok := a.ips.GetNodeNameFromIP(ip); ok {

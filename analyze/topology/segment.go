@@ -5,9 +5,11 @@ import (
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
-// A segment is what a broadcast that leaves by a device reaches.
+// A segment is what a broadcast that leaves by a device reaches. It is followed
+// only as far as somebody wants it: every namespace on it has to be read.
 type segment struct {
-	ends     []End
+	found    func(End) bool // reports whether this end is the one that was looked for
+	done     bool
 	open     bool // it goes on where the bundle does not show it
 	underlay bool // it goes on between machines
 }
@@ -15,16 +17,20 @@ type segment struct {
 // maxDepth bounds bridges behind bridges.
 const maxDepth = 8
 
-// segment follows a broadcast that leaves a place by dev.
-func (t *Topology) segment(at Place, ns *netstack.NetNS, dev *nodedump.Interface) segment {
-	var s segment
-	t.leave(&s, at, ns, dev, maxDepth)
+// segment follows a broadcast that leaves a place by dev until found.
+func (t *Topology) segment(from End, found func(End) bool) segment {
+	s := segment{found: found}
+	if ns := t.atlas.NetNS(from.Place); ns != nil {
+		if dev, ok := ns.Device(from.Dev); ok {
+			t.leave(&s, from.Place, ns, dev, maxDepth)
+		}
+	}
 	return s
 }
 
 // leave follows a broadcast out of dev.
 func (t *Topology) leave(s *segment, at Place, ns *netstack.NetNS, dev *nodedump.Interface, depth int) {
-	if !netstack.Up(dev) || depth == 0 {
+	if s.done || !netstack.Up(dev) || depth == 0 {
 		return
 	}
 	switch dev.Kind {
@@ -61,13 +67,15 @@ func (t *Topology) arrive(s *segment, e End, depth int) {
 	}
 	bridge, ok := ns.Master(dev)
 	if !ok || bridge.Kind != "bridge" {
-		s.ends = append(s.ends, e)
+		s.done = s.found(e)
 		return
 	}
 	if !netstack.Forwards(dev) || !netstack.Up(bridge) {
 		return
 	}
-	s.ends = append(s.ends, End{e.Place, bridge.Name})
+	if s.done = s.found(End{e.Place, bridge.Name}); s.done {
+		return
+	}
 	for _, port := range ns.Ports(bridge.Name) {
 		if port.Name != dev.Name && netstack.Forwards(port) {
 			t.leave(s, e.Place, ns, port, depth-1)

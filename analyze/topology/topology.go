@@ -31,6 +31,9 @@ type Atlas interface {
 	NetNS(p Place) *netstack.NetNS
 	// Places returns the namespaces of one machine, the host's own first.
 	Places(base string) []Place
+	// Pod returns the namespace of the pod that has ip. It reports false if
+	// the bundle knows none.
+	Pod(ip netip.Addr) (Place, bool)
 	// Owner returns the machine that ip is an address of, by its own
 	// namespace. It reports false if the bundle knows none.
 	Owner(ip netip.Addr) (Place, bool)
@@ -181,24 +184,52 @@ type wire struct {
 }
 
 // Resolve implements [netstack.Wire].
-func (w *wire) Resolve(ns *netstack.NetNS, dev string, ip netip.Addr) (string, netfilter.Answer) {
-	d, ok := ns.Device(dev)
-	if !ok {
+func (w *wire) Resolve(_ *netstack.NetNS, dev string, ip netip.Addr) (mac string, known netfilter.Answer) {
+	from := End{w.at, dev}
+	if mac, ok := w.t.podBehind(from, ip); ok {
+		return mac, netfilter.Yes
+	}
+	s := w.t.segment(from, func(e End) (answers bool) {
+		mac, answers = w.t.answers(e, ip)
+		return answers
+	})
+	switch {
+	case s.done:
+		return mac, netfilter.Yes
+	case !s.open:
 		return "", netfilter.No
-	}
-	s := w.t.segment(w.at, ns, d)
-	for _, e := range s.ends {
-		if mac, answers := w.t.answers(e, ip); answers {
-			return mac, netfilter.Yes
-		}
-	}
-	if !s.open {
-		return "", netfilter.No
-	}
-	if !s.underlay {
+	case !s.underlay:
 		return "", netfilter.Maybe
 	}
 	return w.t.resolveUnderlay(w.at, ip)
+}
+
+// podBehind answers for a pod of the machine whose veth is a port of the bridge
+// that is asked, without looking at any other pod.
+func (t *Topology) podBehind(from End, ip netip.Addr) (mac string, ok bool) {
+	place, ok := t.atlas.Pod(ip)
+	host := t.atlas.NetNS(from.Place)
+	if !ok || host == nil || place.Host() != from.Place {
+		return "", false
+	}
+	ns := t.atlas.NetNS(place)
+	if ns == nil {
+		return "", false
+	}
+	dev, ok := ns.FIB.DeviceOwning(ip)
+	if !ok || !netstack.Up(dev) {
+		return "", false
+	}
+	end, ok := t.Peer(place, dev)
+	if !ok || end.Place != from.Place {
+		return "", false
+	}
+	port, ok := host.Device(end.Dev)
+	if !ok || !netstack.Up(port) || !netstack.Forwards(port) {
+		return "", false
+	}
+	bridge, ok := host.Master(port)
+	return dev.MAC, ok && bridge.Name == from.Dev && netstack.Up(bridge)
 }
 
 // resolveUnderlay answers for addresses between machines.
@@ -238,27 +269,27 @@ func (t *Topology) answers(e End, ip netip.Addr) (mac string, ok bool) {
 }
 
 // Leads implements [netstack.Wire].
-func (w *wire) Leads(ns *netstack.NetNS, dev, mac string) netfilter.Answer {
-	d, ok := ns.Device(dev)
-	if !ok {
-		return netfilter.No
-	}
-	s := w.t.segment(w.at, ns, d)
-	for _, e := range s.ends {
-		if far := w.t.atlas.NetNS(e.Place); far != nil {
-			if fd, ok := far.Device(e.Dev); ok && fd.MAC == mac {
-				return netfilter.Yes
-			}
+func (w *wire) Leads(_ *netstack.NetNS, dev, mac string) netfilter.Answer {
+	s := w.t.segment(End{w.at, dev}, func(e End) bool {
+		far := w.t.atlas.NetNS(e.Place)
+		if far == nil {
+			return false
 		}
-	}
-	if s.open {
+		d, ok := far.Device(e.Dev)
+		return ok && d.MAC == mac
+	})
+	switch {
+	case s.done:
+		return netfilter.Yes
+	case s.open:
 		return netfilter.Maybe
 	}
 	return netfilter.No
 }
 
 // Lost implements [netstack.Wire].
-func (w *wire) Lost(ns *netstack.NetNS, dev, mac string) bool {
-	d, ok := ns.Device(dev)
-	return ok && w.t.segment(w.at, ns, d).underlay && w.t.owned(End{w.at, dev}, mac) == netfilter.No
+func (w *wire) Lost(_ *netstack.NetNS, dev, mac string) bool {
+	from := End{w.at, dev}
+	s := w.t.segment(from, func(End) bool { return true })
+	return !s.done && s.underlay && w.t.owned(from, mac) == netfilter.No
 }

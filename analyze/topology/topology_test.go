@@ -16,6 +16,7 @@ type book struct {
 	places []Place
 	netns  map[Place]*netstack.NetNS
 	owners map[string]Place
+	pods   map[string]Place
 }
 
 func (b *book) NetNS(p Place) *netstack.NetNS { return b.netns[p] }
@@ -31,6 +32,11 @@ func (b *book) Places(base string) (places []Place) {
 
 func (b *book) Owner(ip netip.Addr) (Place, bool) {
 	p, ok := b.owners[ip.String()]
+	return p, ok
+}
+
+func (b *book) Pod(ip netip.Addr) (Place, bool) {
+	p, ok := b.pods[ip.String()]
 	return p, ok
 }
 
@@ -72,7 +78,7 @@ var (
 
 // atlas is a node with two pods on a bridge, and another node.
 func atlas(t *testing.T) *book {
-	b := &book{netns: map[Place]*netstack.NetNS{}, owners: map[string]Place{"192.0.2.1": host, "192.0.2.2": far}}
+	b := &book{netns: map[Place]*netstack.NetNS{}, owners: map[string]Place{"192.0.2.1": host, "192.0.2.2": far}, pods: map[string]Place{"10.244.1.10": podA}}
 	b.add(t, host,
 		dev("eth0", "", 2, "02:00:00:00:00:01", "192.0.2.1/24"),
 		dev("cni0", "bridge", 3, "02:00:00:00:01:00", "10.244.1.1/24"),
