@@ -69,6 +69,8 @@ func (t *texter) hop(i int, h Hop, wide int) {
 // through is "cni0 → flannel.1".
 func (h Hop) through() string {
 	switch {
+	case h.IIf == "" && h.OIf == "" && h.Out.Protocol != "":
+		return "→"
 	case h.IIf == "" && h.OIf == "":
 		return "stays here"
 	case h.IIf == "":

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/snapshot"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // Config holds the options of flannel. Empty ones are read from the bundle.
@@ -71,6 +73,9 @@ func read(snap *snapshot.Snapshot, cfg *Config) facts {
 	if f.backend == "" {
 		f.backend = annotated(snap)
 	}
+	if f.backend == "" {
+		f.backend = shown(snap, f.device())
+	}
 	if f.bridge == "" {
 		f.bridge = "cni0"
 	}
@@ -115,6 +120,27 @@ func configMap(snap *snapshot.Snapshot) (corev1.ConfigMap, bool) {
 		}
 	}
 	return corev1.ConfigMap{}, false
+}
+
+// device is the name of the tunnel device.
+func (f *facts) device() string { return fmt.Sprintf("flannel.%d", f.vni) }
+
+// shown returns vxlan if a node of flannel's has its tunnel device. Other
+// backends leave no device that is theirs alone.
+func shown(snap *snapshot.Snapshot, device string) string {
+	if _, flannel := nodeFile(snap); !flannel {
+		return ""
+	}
+	for _, node := range snap.NodeNames() {
+		info, err := snap.NetNS(node, nodedump.HostNetns)
+		if err != nil {
+			continue
+		}
+		if slices.ContainsFunc(info.Interfaces, func(d nodedump.Interface) bool { return d.Name == device && d.VXLAN != nil }) {
+			return "vxlan"
+		}
+	}
+	return ""
 }
 
 // annotated returns the backend type that the Nodes carry.

@@ -2,7 +2,6 @@ package flannel
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,7 +52,7 @@ func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, node *co
 func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) {
 	src, fromPod := f.env.IPCache.GetPodFromIP(upstream.Packet.Src.Addr())
 	if f.facts.backend == "vxlan" && !f.facts.direct && fromPod && src.Spec.NodeName != f.node.NodeName {
-		a.AssertDevice(f.device(), "flannel's tunnel device")
+		a.AssertDevice(f.facts.device(), "flannel's tunnel device")
 	}
 }
 
@@ -67,7 +66,7 @@ func (f *fabric) Masquerades(p model.Packet) bool {
 // pod CIDR by its VTEP's address, which is the first of the CIDR, the VTEP's
 // hardware address as a permanent neighbour, and where the VTEP is.
 func (f *fabric) overVXLAN(a *assertions.NetstackAssertion, peer *corev1.Node, ip netip.Addr, cidr netip.Prefix) {
-	dev := f.device()
+	dev := f.facts.device()
 	if !a.AssertDevice(dev, "flannel's tunnel device") {
 		return
 	}
@@ -90,8 +89,6 @@ func (f *fabric) overRoute(a *assertions.NetstackAssertion, peer *corev1.Node, i
 		a.AssertRoute(route.Query{IIf: f.facts.bridge}, assertions.Way{Dst: ip, To: cidr, Dev: dev, Via: public})
 	}
 }
-
-func (f *fabric) device() string { return fmt.Sprintf("flannel.%d", f.facts.vni) }
 
 // podCIDR returns the pod CIDR of a node that ip lies in.
 func (f *fabric) podCIDR(node string, ip netip.Addr) (netip.Prefix, bool) {

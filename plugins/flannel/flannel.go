@@ -27,7 +27,8 @@ func Descriptor() *plugin.Descriptor {
 	}
 }
 
-// detect looks for flannel's DaemonSet, its ConfigMap and its annotations.
+// detect looks for flannel's DaemonSet, its ConfigMap, its annotations and what
+// it leaves on nodes.
 func detect(snap *snapshot.Snapshot) (found bool, saw string) {
 	if sets, err := snap.DaemonSets(); err == nil {
 		for i := range sets {
@@ -42,7 +43,22 @@ func detect(snap *snapshot.Snapshot) (found bool, saw string) {
 	if t := annotated(snap); t != "" {
 		return true, "the nodes' annotation " + annotationPrefix + "backend-type: " + t
 	}
-	return false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation " + annotationPrefix + "backend-type"
+	if file, ok := nodeFile(snap); ok {
+		return true, file
+	}
+	return false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation " + annotationPrefix + "backend-type, no subnet.env on a node"
+}
+
+// nodeFile finds what flanneld leaves on a node: its subnet.env.
+func nodeFile(snap *snapshot.Snapshot) (string, bool) {
+	for _, node := range snap.NodeNames() {
+		for _, name := range snap.Files(node) {
+			if strings.HasSuffix(name, "flannel/subnet.env") {
+				return name, true
+			}
+		}
+	}
+	return "", false
 }
 
 func runsFlannel(pod corev1.PodSpec) bool {

@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/pathsnap/pathsnap/snapshot"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 func bundle(t *testing.T, resource string, objects ...runtime.Object) *snapshot.Snapshot {
@@ -64,12 +65,25 @@ func TestDetect(t *testing.T) {
 		{"by image", bundle(t, "daemonsets", ds("cni", "ghcr.io/flannel-io/flannel:v0.27")), true, "DaemonSet net/cni"},
 		{"by ConfigMap", bundle(t, "configmaps", config("{}", "")), true, "ConfigMap kube-flannel/kube-flannel-cfg"},
 		{"by annotation", bundle(t, "nodes", node), true, "the nodes' annotation flannel.alpha.coreos.com/backend-type: vxlan"},
-		{"not at all", bundle(t, "daemonsets", ds("calico-node", "calico/node:v3")), false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation flannel.alpha.coreos.com/backend-type"},
+		{"not at all", bundle(t, "daemonsets", ds("calico-node", "calico/node:v3")), false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation flannel.alpha.coreos.com/backend-type, no subnet.env on a node"},
 	} {
 		found, saw := detect(tt.snap)
 		require.Equal(t, tt.found, found, tt.name)
 		require.Equal(t, tt.saw, saw, tt.name)
 	}
+}
+
+func TestShownByANode(t *testing.T) {
+	w := snapshot.NewWriter(snapshot.Meta{})
+	require.NoError(t, w.AddNode(&nodedump.NodeNetworkStackDump{Name: "n1", Netns: []string{"host"}}))
+	require.NoError(t, w.AddNetNS("nodes/n1", &nodedump.NetNSInfo{Key: "host", Interfaces: []nodedump.Interface{{Name: "flannel.1", Kind: "vxlan", VXLAN: &nodedump.VXLAN{ID: 1}}}}))
+	require.NoError(t, w.Add("nodes/n1/files/run/flannel/subnet.env", []byte("FLANNEL_MTU=1450\n")))
+	s, err := w.Snapshot()
+	require.NoError(t, err)
+	found, saw := detect(s)
+	require.True(t, found)
+	require.Equal(t, "nodes/n1/files/run/flannel/subnet.env", saw)
+	require.Equal(t, "vxlan", read(s, &Config{}).backend)
 }
 
 func TestConfig(t *testing.T) {
