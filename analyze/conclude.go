@@ -97,14 +97,34 @@ func (c *conversation) suspicions(d *report.Diagnosis) (all []model.Suspicion) {
 			all = append(all, s)
 		}
 	}
+	from := c.astray(all)
 	if d.Outcome == model.OutcomeReached {
-		for i := range all {
-			all[i].Level = min(all[i].Level, model.SuspicionLevelWarning)
-		}
+		from = 0
+	}
+	for i := from; i < len(all); i++ {
+		all[i].Level = min(all[i].Level, model.SuspicionLevelWarning)
 	}
 	all = append(all, c.policies()...)
 	slices.SortStableFunc(all, func(a, b model.Suspicion) int { return int(b.Level) - int(a.Level) })
 	return all
+}
+
+// astray returns where the suspicions begin that are found only because the
+// packet was led to where it was not meant to go: what a stranger does with it
+// is no fault of the stranger's.
+func (c *conversation) astray(all []model.Suspicion) int {
+	strayed := model.Hop{}
+	for i, s := range all {
+		if strayed != (model.Hop{}) && s.On != strayed {
+			return i
+		}
+		for _, n := range c.walk.nodes.order {
+			if n.Hop == s.On && len(n.Meant) > 0 && s.Level == model.SuspicionLevelFatal {
+				strayed = s.On
+			}
+		}
+	}
+	return len(all)
 }
 
 // policies are the NetworkPolicies that deny what was asked. Policies speak of
