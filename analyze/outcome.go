@@ -31,6 +31,8 @@ func (c *conversation) answered(end, reply *model.Visit) model.Outcome {
 		home = true // the client is where the bundle does not show, and so is the answer
 	}
 	switch {
+	case end.LocalError && end.Node.Hop == c.client:
+		return model.OutcomeUnreachable // before the answer is there
 	case home:
 		return received(c.protocol, end.Answer)
 	case reply.Disposition == model.Unknown, reply.Disposition == model.ExitsCluster:

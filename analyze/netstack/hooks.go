@@ -134,15 +134,23 @@ func (r *run) verdict(set *iptables.Ruleset, table string) bool {
 		return true
 	case netfilter.Drop:
 		r.end(model.Dropped, "netfilter/drop", fmt.Sprintf("%s drops it: %s", where, ruleText(last)), last.Evidence)
-		r.out.LocalError = r.local && !r.looped && r.f.Packet.Protocol != model.TCP && (r.f.Hook == netfilter.Output || r.f.Hook == netfilter.Postrouting)
+		r.out.LocalError = r.toldAtOnce()
 	case netfilter.Reject:
 		r.end(model.Rejected, "netfilter/reject", fmt.Sprintf("%s rejects it (%s): %s", where, r.f.RejectWith, ruleText(last)), last.Evidence)
 		r.rejected()
+		r.out.LocalError = r.toldAtOnce()
 	default:
 		r.unknown("where the packet goes after "+where+": "+ruleText(last), last.Evidence)
 	}
 	r.out.Remedy = remedyFor(last)
 	return false
+}
+
+// toldAtOnce reports whether sending fails with EPERM because a rule has taken
+// the packet on its way out, rejected or not. TCP does not care: it sends again.
+func (r *run) toldAtOnce() bool {
+	out := r.f.Hook == netfilter.Output || r.f.Hook == netfilter.Postrouting
+	return out && r.local && !r.looped && r.f.Packet.Protocol != model.TCP
 }
 
 func ruleText(s model.Step) string {

@@ -158,13 +158,15 @@ func (n *BasePluginNode) judge(w passage, meant []model.Transmission, opinion bo
 	if diverged {
 		level = model.SuspicionLevelFatal
 	}
-	for _, s := range findings {
-		if s.Level == model.SuspicionLevelCritical {
-			s.Level = level
+	for i := range findings {
+		if findings[i].Level == model.SuspicionLevelCritical {
+			findings[i].Level = level
 		}
-		n.Vertex.Report(s)
 	}
+	asked := func(s model.Suspicion) bool { return s.Code == "service/no-port" } // no fault of the network's
+	n.reportAll(findings, func(s model.Suspicion) bool { return !asked(s) })
 	n.reportEnd(w, findings)
+	n.reportAll(findings, asked)
 	if diverged {
 		n.Vertex.Meant = append(n.Vertex.Meant, meant...)
 	}
@@ -172,6 +174,14 @@ func (n *BasePluginNode) judge(w passage, meant []model.Transmission, opinion bo
 		n.reportDetour(w, meant)
 	}
 	n.reportNotReady()
+}
+
+func (r *Reality) reportAll(list []model.Suspicion, which func(model.Suspicion) bool) {
+	for _, s := range list {
+		if which(s) {
+			r.Vertex.Report(s)
+		}
+	}
 }
 
 // reportNotReady tells that the cluster has given the node up.
