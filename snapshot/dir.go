@@ -36,7 +36,7 @@ func openArchiveFile(name string, limits Limits) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	return OpenArchive(f, limits)
 }
 
@@ -46,7 +46,7 @@ func openDir(name string, limits Limits) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() //nolint:errcheck // only read
+	defer root.Close()
 	fsys := root.FS()
 	if _, err := fs.Stat(fsys, ManifestName); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: no %s", ErrFormat, ManifestName)
@@ -132,7 +132,7 @@ func writeTree(dir string, files []file) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // only names a directory
+	defer root.Close()
 	if old, err := fs.ReadDir(root.FS(), "."); err != nil {
 		return err
 	} else if len(old) > 0 {

@@ -53,7 +53,7 @@ func readConfig(name string) (file File, note string) {
 		status, reason := statusOf(err)
 		return File{Status: status, Reason: reason}, ""
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		status, reason := statusOf(err)

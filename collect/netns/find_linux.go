@@ -244,7 +244,7 @@ func (f *finder) mounted(places map[uint64][]place) {
 	if err != nil {
 		return
 	}
-	defer table.Close() //nolint:errcheck // only read
+	defer table.Close()
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		// id parent major:minor root mountpoint options ... - type source options

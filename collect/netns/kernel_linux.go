@@ -83,7 +83,7 @@ func readSymbols(name string) map[string]bool {
 	if err != nil {
 		return nil
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	wanted := map[string]bool{}
 	for _, symbol := range partSymbols() {
 		wanted[symbol] = true

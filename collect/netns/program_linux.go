@@ -183,6 +183,6 @@ func (d *dumper) cgroupPrograms() {
 				d.info.Programs = append(d.info.Programs, nodedump.Program{Hook: "cgroup", Kind: "bpf", Name: name, ID: int(id)})
 			}
 		}
-		root.Close() //nolint:errcheck // only read
+		root.Close()
 	}
 }
