@@ -208,8 +208,7 @@ func (w *wire) Resolve(_ *netstack.NetNS, dev string, ip netip.Addr) (mac string
 // that is asked, without looking at any other pod.
 func (t *Topology) podBehind(from End, ip netip.Addr) (mac string, ok bool) {
 	place, ok := t.atlas.Pod(ip)
-	host := t.atlas.NetNS(from.Place)
-	if !ok || host == nil || place.Host() != from.Place {
+	if !ok || place.Host() != from.Place {
 		return "", false
 	}
 	ns := t.atlas.NetNS(place)
@@ -221,15 +220,21 @@ func (t *Topology) podBehind(from End, ip netip.Addr) (mac string, ok bool) {
 		return "", false
 	}
 	end, ok := t.Peer(place, dev)
-	if !ok || end.Place != from.Place {
-		return "", false
+	return dev.MAC, ok && end.Place == from.Place && t.bridges(end, from.Dev)
+}
+
+// bridges reports whether a device is a port through which a bridge sends.
+func (t *Topology) bridges(e End, bridge string) bool {
+	ns := t.atlas.NetNS(e.Place)
+	if ns == nil {
+		return false
 	}
-	port, ok := host.Device(end.Dev)
+	port, ok := ns.Device(e.Dev)
 	if !ok || !netstack.Up(port) || !netstack.Forwards(port) {
-		return "", false
+		return false
 	}
-	bridge, ok := host.Master(port)
-	return dev.MAC, ok && bridge.Name == from.Dev && netstack.Up(bridge)
+	master, ok := ns.Master(port)
+	return ok && master.Name == bridge && netstack.Up(master)
 }
 
 // resolveUnderlay answers for addresses between machines.
