@@ -30,11 +30,16 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	bundles, err := filepath.Abs("../../fixtures/bundles")
 	require.NoError(t, err)
+	cache := t.TempDir() // of the drawing library, which else compiles itself in every process
+	warm := exec.Command("pathsnap", "analyze", "--help")
+	warm.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache)
+	require.NoError(t, warm.Run())
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BUNDLES", bundles)
+			e.Setenv("XDG_CACHE_HOME", cache)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},
