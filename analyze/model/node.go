@@ -55,7 +55,7 @@ func (n *NetNode) Report(s Suspicion) {
 		s.On = n.Hop
 	}
 	for _, have := range n.Suspicions {
-		if have.Code == s.Code && have.Message == s.Message {
+		if have.Code == s.Code && have.Message == s.Message && have.On == s.On {
 			return
 		}
 	}

@@ -79,6 +79,12 @@ func (w *world) Owner(ip netip.Addr) (topology.Place, bool) {
 // "PREFIX DEV [VIA]", and what a plugin may use there.
 func open(t *testing.T, node, pod []string) (*world, plugin.Env) {
 	t.Helper()
+	return openCluster(t, nodeList, node, pod)
+}
+
+// openCluster is open with Node objects of its own.
+func openCluster(t *testing.T, nodes string, node, pod []string) (*world, plugin.Env) {
+	t.Helper()
 	elsewhere := 0
 	dev := func(name, kind string, index int, mac, addr string) nodedump.Interface {
 		d := nodedump.Interface{Name: name, Kind: kind, Index: index, MAC: mac, MTU: 1500, Flags: []string{"UP"}}
@@ -91,7 +97,7 @@ func open(t *testing.T, node, pod []string) (*world, plugin.Env) {
 	veth.Link, veth.LinkNSID, veth.Master, veth.Port = 2, &elsewhere, 3, &nodedump.Port{State: "forwarding"}
 	eth0.Link, eth0.LinkNSID = 4, &elsewhere
 	w := snapshot.NewWriter(snapshot.Meta{})
-	for resource, list := range map[string]string{"nodes": nodeList, "pods": podList, "services": "items: []", "configmaps": "items: []"} {
+	for resource, list := range map[string]string{"nodes": nodes, "pods": podList, "services": "items: []", "configmaps": "items: []"} {
 		require.NoError(t, w.Add("cluster/"+resource+".yaml", []byte(list)))
 	}
 	require.NoError(t, w.AddNode(&nodedump.NodeNetworkStackDump{Name: "n1", Netns: []string{"host", "a"},
@@ -234,6 +240,17 @@ func TestDetourNamesBothWays(t *testing.T) {
 	require.Contains(t, s.Message, "goes to node:n3")
 	require.Contains(t, s.Message, "send it to node:n2")
 	require.Contains(t, s.Evidence, "nodes/n1/netns/host/netns.json:")
+}
+
+func TestNodeNotReady(t *testing.T) {
+	nodes := strings.Replace(nodeList, "{addresses:", `{conditions: [{type: Ready, status: "False", message: gone}], addresses:`, 1)
+	w, env := openCluster(t, nodes, []string{onLink, onBridge, toN2}, []string{podLink, podWay})
+	sent, err := pod(t, w, env, "a").Send(toB(), model.TCP)
+	require.NoError(t, err)
+	n1 := node(t, w, env, "n1", &fabric{device: "eth0"})
+	_, err = n1.Receive(sent[0].Link)
+	require.NoError(t, err)
+	require.Equal(t, []string{"warning cluster/node-not-ready node:n1"}, said(n1.Node()))
 }
 
 func TestPodWithoutDefaultRoute(t *testing.T) {
