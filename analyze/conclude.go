@@ -97,6 +97,11 @@ func (c *conversation) suspicions(d *report.Diagnosis) (all []model.Suspicion) {
 			all = append(all, s)
 		}
 	}
+	for i := range all {
+		if all[i].Code == "netfilter/masquerade-missing" && c.unanswered() {
+			all[i].Level = model.SuspicionLevelFatal
+		}
+	}
 	from := c.astray(all)
 	if d.Outcome == model.OutcomeReached {
 		from = 0
@@ -107,6 +112,13 @@ func (c *conversation) suspicions(d *report.Diagnosis) (all []model.Suspicion) {
 	all = append(all, c.policies()...)
 	slices.SortStableFunc(all, func(a, b model.Suspicion) int { return int(b.Level) - int(a.Level) })
 	return all
+}
+
+// unanswered reports whether a request arrived and its answer was lost.
+func (c *conversation) unanswered() bool {
+	return slices.ContainsFunc(c.branches, func(b branch) bool {
+		return b.reply != nil && b.request.Disposition == model.Delivered && b.outcome == model.OutcomeTimeout
+	})
 }
 
 // astray returns where the suspicions begin that are found only because the

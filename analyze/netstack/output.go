@@ -101,11 +101,31 @@ func (r *run) reroute() bool {
 		return false
 	}
 	r.step("route", res.Text, "again: "+routeAction(res), res.Evidence)
-	if !r.sendable(res) {
+	switch res.Type {
+	case route.TypeUnicast, route.TypeLocal:
+		r.routed, r.f.Out = res, outDev(res)
+		return true
+	case route.TypeBroadcast, route.TypeMulticast, route.TypeAnycast:
+		r.unknown(fmt.Sprintf("what becomes of a packet to a %s address", res.Type), res.Evidence)
 		return false
 	}
-	r.routed, r.f.Out = res, outDev(res)
-	return true
+	r.noWayAgain(res)
+	return false
+}
+
+// noWayAgain ends the journey of a packet that OUTPUT has given a destination
+// without a route. TCP is not told. A packet of 127.0.0.0/8 does not leave
+// unless route_localnet lets it (__mkroute_output).
+func (r *run) noWayAgain(res route.Result) {
+	src := r.f.Packet.Src.Addr()
+	if on := r.sysctlInt("net.ipv4.conf.all.route_localnet"); src.IsLoopback() && src.Is4() && on == 0 {
+		name := "net.ipv4.conf.all.route_localnet"
+		r.end(model.Dropped, "sysctl/route-localnet", fmt.Sprintf("a packet from %s does not leave this host: route_localnet is off", src), r.sysctlAt(name))
+		r.out.Remedy = "sysctl -w " + name + "=1, or do not ask at a loopback address"
+	} else {
+		r.noRoute(res)
+	}
+	r.out.LocalError = r.toldAtOnce()
 }
 
 // outDev is the device that rules see: local destinations leave by lo.

@@ -126,7 +126,7 @@ func (h *Host) assertMasquerade(upstream *model.Link, dst model.Endpoint) {
 		return
 	}
 	if left := upstream.From.Output.Packet; left.Src == p.Src {
-		h.findings.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
+		h.findings.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
 			Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", dst.IP, p.Src.Addr())})
 	}
 }
