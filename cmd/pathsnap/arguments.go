@@ -9,7 +9,9 @@ import (
 
 // reorder moves flags before positional arguments, because the parser below
 // stops at the first positional one and people write
-// "pathsnap analyze BUNDLE --src S". What follows "--" stays as it is.
+// "pathsnap analyze BUNDLE --src S". What follows "--" stays as it is. A flag
+// whose value is missing must stay the last word, so that the parser sees it,
+// and whoever asks for help gets that and nothing else.
 func reorder(app *cli.App, args []string) []string {
 	var path, flags, rest []string
 	commands, known := app.Commands, flagsOf(&cli.Command{Flags: app.Flags, Subcommands: app.Commands})
@@ -20,11 +22,17 @@ func reorder(app *cli.App, args []string) []string {
 			rest = append(rest, args[i+1:]...)
 			i = len(args)
 		case len(arg) > 1 && arg[0] == '-':
-			flags = append(flags, arg)
-			if takesValue(known, arg) && i+1 < len(args) {
-				i++
-				flags = append(flags, args[i])
+			if isHelp(arg) {
+				return append(path, arg)
 			}
+			flags = append(flags, arg)
+			if !takesValue(known, arg) {
+				continue
+			}
+			if i++; i == len(args) {
+				return slices.Concat(path, flags)
+			}
+			flags = append(flags, args[i])
 		default:
 			command := find(commands, arg)
 			if command == nil || len(rest) > 0 {
@@ -59,6 +67,8 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	}
 	return nil
 }
+
+func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
 
 // takesValue reports whether the argument after arg belongs to it.
 func takesValue(flags []cli.Flag, arg string) bool {
