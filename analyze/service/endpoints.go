@@ -35,30 +35,29 @@ type portName struct {
 type endpointMap map[portName][]*endpoint
 
 // readEndpoints reads the EndpointSlices, or the Endpoints if the bundle has no
-// EndpointSlices.
-func readEndpoints(snap *snapshot.Snapshot) (endpointMap, []error) {
-	m := endpointMap{}
-	var errs []error
+// EndpointSlices that can be read. Without either, known is false.
+func readEndpoints(snap *snapshot.Snapshot) (m endpointMap, known bool, errs []error) {
+	m = endpointMap{}
 	slices, err := snap.EndpointSlices()
-	if errors.Is(err, snapshot.ErrNotCollected) {
-		old, oldErr := snap.Endpoints()
-		if oldErr != nil {
-			return m, []error{err, oldErr}
-		}
-		for i := range old {
-			errs = append(errs, m.addEndpoints(&old[i])...)
+	if err == nil {
+		for i := range slices {
+			errs = append(errs, m.addSlice(&slices[i])...)
 		}
 		m.sort()
-		return m, errs
+		return m, true, errs
 	}
-	if err != nil {
-		return m, []error{err}
+	old, oldErr := snap.Endpoints()
+	if oldErr != nil {
+		return m, false, []error{err, oldErr}
 	}
-	for i := range slices {
-		errs = append(errs, m.addSlice(&slices[i])...)
+	if !errors.Is(err, snapshot.ErrNotCollected) {
+		errs = append(errs, err)
+	}
+	for i := range old {
+		errs = append(errs, m.addEndpoints(&old[i])...)
 	}
 	m.sort()
-	return m, errs
+	return m, true, errs
 }
 
 func (m endpointMap) sort() {

@@ -22,6 +22,7 @@ type KubeProxyServiceProcessor struct {
 	vips      map[netip.Addr][]*port // all ports of an address, for what to say when none fits
 	nodePorts map[frontend]*port     // without an address
 	zones     map[string]string      // of nodes
+	blind     bool                   // the endpoints could not be read
 }
 
 // A frontend is where packets come to a Service.
@@ -102,7 +103,8 @@ func NewKubeProxyWithConfig(snap *snapshot.Snapshot, ips Owners, config Config) 
 	if err != nil {
 		return k, []error{err}
 	}
-	endpoints, errs := readEndpoints(snap)
+	endpoints, known, errs := readEndpoints(snap)
+	k.blind = !known
 	for i := range services {
 		errs = append(errs, k.add(&services[i], endpoints)...)
 	}

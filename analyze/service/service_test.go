@@ -318,6 +318,11 @@ func TestFallbackListIsUsedNotTheFailedOne(t *testing.T) {
 	require.Empty(t, errs)
 	run(t, k, []row{{"EndpointSlices", "tcp 10.244.1.7 > 10.96.0.1:80", "n1", "demo/web:http clusterIP 10.244.1.2:8080 10.244.2.2:8080"}})
 
+	parts["endpointslices"] = "- 3\n" // cannot be read
+	k, errs = NewKubeProxyServiceProcessor(open(t, parts), owners{}, "")
+	require.Len(t, errs, 1)
+	run(t, k, []row{{"Endpoints instead", "tcp 10.244.1.7 > 10.96.0.1:80", "n1", "demo/web:http clusterIP 10.244.1.2:8080"}})
+
 	delete(parts, "endpointslices")
 	delete(parts, "endpoints")
 	_, errs = NewKubeProxyServiceProcessor(open(t, parts), owners{}, "")

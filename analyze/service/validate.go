@@ -11,8 +11,8 @@ import (
 // Validate implements [Processor]. In the mode ipvs got is the packet behind
 // the virtual server.
 func (k *KubeProxyServiceProcessor) Validate(p model.Packet, want *Decision, got model.Packet, node string) []model.Suspicion {
-	if want == nil {
-		return nil
+	if want == nil || k.blind && !want.NoPort {
+		return nil // who does not know the endpoints cannot say what is wrong with them
 	}
 	to := netip.AddrPortFrom(got.Dst.Addr().Unmap(), got.Dst.Port())
 	translated := to != netip.AddrPortFrom(p.Dst.Addr().Unmap(), p.Dst.Port())

@@ -84,3 +84,21 @@ func TestCodesAreKnown(t *testing.T) {
 		require.True(t, known[code], code)
 	}
 }
+
+// TestValidateDoesNotGuessEndpoints: a bundle without them shows no stale one.
+func TestValidateDoesNotGuessEndpoints(t *testing.T) {
+	k, errs := NewKubeProxyServiceProcessor(open(t, map[string]string{"services": services, "nodes": nodes}), owners{}, ModeIPTables)
+	require.NotEmpty(t, errs)
+	for packet, got := range map[string]string{
+		"tcp 10.244.1.7 > 10.96.0.2:80": "10.244.2.2:8080",
+		"tcp 10.244.1.7 > 10.96.0.1:80": "10.96.0.1:80",
+	} {
+		p := pkt(packet)
+		want, ok := k.Process(p, "n1", true)
+		require.True(t, ok)
+		require.Empty(t, k.Validate(p, want, pkt("tcp 1.1.1.1 > "+got), "n1"), packet)
+	}
+	p := pkt("tcp 10.244.1.7 > 10.96.0.1:81")
+	want, _ := k.Process(p, "n1", true)
+	require.Len(t, k.Validate(p, want, p, "n1"), 1, "the ports are known all the same")
+}
