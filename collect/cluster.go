@@ -21,8 +21,13 @@ import (
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
-// ErrNoCluster says that the API server could not be asked at all.
-var ErrNoCluster = errors.New("no answer from the API server")
+// The errors of [Cluster].
+var (
+	// ErrKubeconfig says that it is not known which API server to ask, and how.
+	ErrKubeconfig = errors.New("kubeconfig")
+	// ErrNoCluster says that the API server could not be asked at all.
+	ErrNoCluster = errors.New("no answer from the API server")
+)
 
 // absentReason is what is said of a resource that a server does not know.
 const absentReason = "the server has no such resource"
@@ -55,7 +60,7 @@ type clusterReader struct {
 func Cluster(ctx context.Context, o ClusterOptions, w *snapshot.Writer) error {
 	config, err := o.restConfig()
 	if err != nil {
-		return fmt.Errorf("kubeconfig: %w", err)
+		return fmt.Errorf("%w: %w", ErrKubeconfig, err)
 	}
 	r, err := newClusterReader(ctx, config, w)
 	if err != nil {

@@ -87,7 +87,7 @@ func decompress(r *bufio.Reader) (io.Reader, func(), error) {
 
 // archiveError sorts the errors of the decompressors and of package tar.
 func archiveError(err error) error {
-	for _, known := range []error{ErrQuota, ErrUnsafe, ErrFormat, ErrTruncated} {
+	for _, known := range []error{ErrQuota, ErrUnsafe, ErrFormat, ErrTruncated, ErrDamaged} {
 		if errors.Is(err, known) {
 			return err
 		}
@@ -98,7 +98,7 @@ func archiveError(err error) error {
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return fmt.Errorf("%w: zstd window of more than %d bytes", ErrQuota, maxWindow)
 	default:
-		return fmt.Errorf("%w: %w", ErrFormat, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 }
 

@@ -22,6 +22,8 @@ var (
 	ErrFormat = errors.New("not a bundle")
 	// ErrTruncated indicates an archive that ends too early.
 	ErrTruncated = errors.New("truncated archive")
+	// ErrDamaged indicates an archive with bytes that cannot be decoded.
+	ErrDamaged = errors.New("damaged archive")
 	// ErrConflict indicates two different contents for one part.
 	ErrConflict = errors.New("conflicting parts")
 )

@@ -70,6 +70,7 @@ func hostiles(t testing.TB) []hostile {
 		{"something else", []byte("PK\x03\x04 a zip file"), snapshot.ErrFormat, "not a bundle: neither zstd nor gzip nor tar"},
 		{"zstd of something else", zst(t, []byte("hello")), snapshot.ErrTruncated, "truncated archive: unexpected EOF"},
 		{"cut in the zstd stream", zst(t, whole)[:60], snapshot.ErrTruncated, "truncated archive: unexpected EOF"},
+		{"a bit that changed", flipped(zst(t, whole)), snapshot.ErrDamaged, "damaged archive: CRC check failed"},
 		{"cut in a header", whole[:len(whole)-1024-700], snapshot.ErrTruncated, "truncated archive: unexpected EOF"},
 		{"cut in a file", tarOf(t, m, entry{name: "a", data: "te", size: 4}), snapshot.ErrTruncated, `truncated archive: it ends in "a"`},
 		{"cut between two files", tarOf(t, m), snapshot.ErrTruncated, "truncated archive: it has no end mark"},
@@ -290,4 +291,11 @@ func TestLongWindowIsRead(t *testing.T) {
 	data := w.EncodeAll(archive(t, lines()), nil)
 	_, err = snapshot.OpenArchive(bytes.NewReader(data), snapshot.DefaultLimits())
 	require.NoError(t, err)
+}
+
+// flipped returns text with the last bit changed, which is one of the checksum.
+func flipped(text []byte) []byte {
+	text = bytes.Clone(text)
+	text[len(text)-1] ^= 1
+	return text
 }

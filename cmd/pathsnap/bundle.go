@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -187,8 +188,14 @@ func runImport(c *cli.Context, std streams) error {
 	if output == "" {
 		return usagef("name the new bundle with -o FILE")
 	}
-	if _, err := os.Stat(args[0]); err != nil {
+	switch info, err := os.Stat(args[0]); {
+	case err != nil:
 		return err
+	case !info.IsDir():
+		return usagef("%s: not a directory; put what the tools printed into one, see docs/bundle-format.md", args[0])
+	}
+	if _, err := os.Stat(filepath.Join(args[0], snapshot.ManifestName)); err == nil {
+		return usagef("%s: is a bundle already; analyze it as it is", args[0])
 	}
 	w := newWriter()
 	if err := rawimport.Import(os.DirFS(args[0]), w); err != nil {

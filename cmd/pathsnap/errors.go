@@ -24,6 +24,9 @@ const (
 // errUsage indicates a command line that makes no sense.
 var errUsage = errors.New("usage")
 
+// errNoBundle indicates a bundle that is not where it is looked for.
+var errNoBundle = errors.New("no such file or directory")
+
 // A usageError is an error that is [errUsage] without saying so.
 type usageError struct{ error }
 
@@ -51,18 +54,22 @@ type hint struct {
 func hints() []hint {
 	return []hint{
 		{errUsage, exitUsage, ""},
+		{errNoBundle, exitUsage, "is the name right? a bundle is a .tar.zst file or a directory with a manifest.yaml"},
+		{snapshot.ErrChecksum, exitUsage, "pathsnap bundle verify lists what is damaged; copy or collect it again"},
+		{snapshot.ErrNotCollected, exitUsage, "pathsnap bundle info says what the bundle lacks and why; collect that part and merge it"},
 		{analyze.ErrUsage, exitUsage, "see pathsnap analyze --help for the words of endpoints"},
 		{snapshot.ErrQuota, exitUsage, "a bundle this large is not meant to be read; ask for it in parts"},
 		{snapshot.ErrUnsafe, exitUsage, "no honest bundle has such an entry; do not trust where it came from"},
 		{snapshot.ErrTruncated, exitUsage, "copy the file again, it is not whole"},
-		{snapshot.ErrChecksum, exitUsage, "pathsnap bundle verify lists what is damaged; copy or collect it again"},
+		{snapshot.ErrDamaged, exitUsage, "copy the file again, and as a binary file"},
 		{snapshot.ErrConflict, exitUsage, "leave one of the two out, or collect that part once more"},
 		{snapshot.ErrFormat, exitUsage, "give a file or directory that pathsnap collect or pathsnap bundle import made"},
 		{rawimport.ErrNothing, exitUsage, "docs/bundle-format.md lists the files to import"},
+		{collect.ErrKubeconfig, exitUsage, "look at --kubeconfig and --context; pathsnap collect node needs no API server"},
 		{collect.ErrNoCluster, exitInternal, "look at --kubeconfig and --context; pathsnap collect node needs no API server"},
 		{netns.ErrUnsupported, exitInternal, "run pathsnap collect node on the node itself, or import what its tools print (pathsnap bundle import)"},
 		{context.Canceled, exitInternal, ""},
-		{fs.ErrNotExist, exitUsage, "is the name right? a bundle is a .tar.zst file or a directory with a manifest.yaml"},
+		{fs.ErrNotExist, exitUsage, ""},
 		{fs.ErrExist, exitUsage, ""},
 		{fs.ErrPermission, exitUsage, ""},
 	}

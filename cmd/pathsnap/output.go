@@ -36,10 +36,17 @@ func writeFile(name string, perm os.FileMode, out io.Writer, write func(io.Write
 	if name == "" || name == standard {
 		return write(out)
 	}
+	if isDir(name) {
+		return usagef("%s is a directory; name a file in it", name)
+	}
 	if info, e := os.Stat(name); e == nil && !info.Mode().IsRegular() {
 		return writeDevice(name, write)
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	var p *fs.PathError
+	if errors.As(err, &p) { // the name in it is not one that the user gave
+		return fmt.Errorf("write %s: %w", name, p.Err)
+	}
 	if err != nil {
 		return err
 	}
@@ -116,6 +123,9 @@ func openBundle(name string, std streams) (*snapshot.Snapshot, error) {
 	}
 	s, err := snapshot.OpenFile(name)
 	var p *fs.PathError
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("bundle %s: %w", name, errNoBundle)
+	}
 	if errors.As(err, &p) {
 		return nil, fmt.Errorf("bundle %s: %w", name, p.Err)
 	}
