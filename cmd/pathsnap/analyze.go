@@ -106,8 +106,8 @@ func (a *analysis) run() error {
 func (a *analysis) check(bundle string) error {
 	src, dst, flows := a.c.String("src"), a.c.String("dst"), a.c.String("flows")
 	switch {
-	case flows != "" && (src != "" || dst != "" || a.c.IsSet("dport")):
-		return usagef("--flows has its own sources and destinations; leave out --src, --dst and --dport")
+	case flows != "" && (src != "" || dst != "" || a.c.IsSet("dport") || a.c.IsSet("protocol")):
+		return usagef("each line of --flows has its own; leave out --src, --dst, --dport and --protocol")
 	case flows == standard && bundle == standard:
 		return usagef("the bundle and the flows cannot both be on standard input")
 	case flows == "" && src == "":
@@ -132,7 +132,7 @@ func (a *analysis) format() (report.Format, error) {
 		}
 		return report.Format{}, nil
 	}
-	f, ok := findFormat(name, filepath.Ext(output))
+	f, ok := findFormat(name, strings.ToLower(filepath.Ext(output)))
 	if !ok {
 		return f, usagef("--format %q: there are %s", name, formatNames())
 	}

@@ -72,6 +72,9 @@ func runCollect(c *cli.Context, std streams, s scope) error {
 	if c.String("external") != "" && c.String("node") != "" {
 		return usagef("--external and --node both name this machine; give one of them")
 	}
+	if s.node && (c.Duration("section-timeout") <= 0 || c.Int("conntrack-max") <= 0) {
+		return usagef("--section-timeout and --conntrack-max must be more than 0")
+	}
 	name, err := partName(c, s)
 	if err != nil {
 		return err
@@ -98,8 +101,8 @@ func partName(c *cli.Context, s scope) (string, error) {
 	}
 	for _, flag := range []string{"external", "node"} {
 		name := c.String(flag)
-		if strings.ContainsAny(name, "/\\") || name == "." || name == ".." {
-			return "", usagef("--%s %q: a name has no slash", flag, name)
+		if name != "" && (strings.Contains(name, "/") || snapshot.CheckName(name) != nil) {
+			return "", usagef("--%s %q: a name has only letters, digits and ._-+@=,~%%, and does not begin with -", flag, name)
 		}
 		if name != "" {
 			return name, nil

@@ -27,9 +27,12 @@ type flow struct {
 func (a *analysis) flows(analyzer *analyze.Analyzer) error {
 	in := a.std.in
 	if name := a.c.String("flows"); name != standard {
+		if isDir(name) {
+			return usagef("--flows %s: a directory, not a file", name)
+		}
 		f, err := os.Open(name)
 		if err != nil {
-			return err
+			return fmt.Errorf("flows: %w", err)
 		}
 		defer func() { _ = f.Close() }()
 		in = f
@@ -88,7 +91,7 @@ func parseFlow(line []byte) (analyze.Question, error) {
 	if err := dec.Decode(&f); err != nil {
 		return analyze.Question{}, usagef("not a flow: %w", err)
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return analyze.Question{}, usagef("not a flow: more than one value on the line")
 	}
 	if f.Src == "" || f.Dst == "" {
