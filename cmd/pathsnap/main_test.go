@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -47,6 +49,25 @@ func TestScripts(t *testing.T) {
 			return cond == "root" && os.Geteuid() == 0 && runtime.GOOS == "linux", nil
 		},
 	})
+}
+
+// TestReadme runs the example of the README: every line that it shows is one
+// of the answer, up to spaces.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, example, found := strings.Cut(string(text), "\n    $ pathsnap ")
+	require.True(t, found)
+	example, _, _ = strings.Cut(example, "\n       ...\n")
+	command, shown, _ := strings.Cut(example, "\n")
+	args := strings.Fields(command)
+	args[1] = filepath.Join("../..", args[1])
+	var out, stderr bytes.Buffer
+	require.Zero(t, run(context.Background(), args, streams{nil, &out, &stderr}), stderr.String())
+	answer := strings.Join(strings.Fields(out.String()), " ")
+	for line := range strings.Lines(shown) {
+		require.Contains(t, answer, strings.Join(strings.Fields(line), " "))
+	}
 }
 
 // TestWriteFile keeps devices and pipes what they are.
