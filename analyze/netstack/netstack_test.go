@@ -228,3 +228,13 @@ func TestWhatIsNotKnown(t *testing.T) {
 		require.Equal(t, model.Unknown, got[0].Disposition)
 	})
 }
+
+// nf_hook_slow shows every rule of OUTPUT the device that the packet was routed
+// to first, although nat has sent it elsewhere meanwhile.
+func TestOutputRulesSeeTheFirstDevice(t *testing.T) {
+	for dev, want := range map[string]string{"eth0": "dropped netfilter/drop", "eth1": "forwarded eth1"} {
+		ns := world(t, router, "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j DNAT --to-destination 10.1.0.9:80\nCOMMIT\n"+
+			"*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -o "+dev+" -j DROP\nCOMMIT\n")
+		require.Equal(t, want, ended(one(t, ns.Output(pkt("tcp - > 10.96.0.1:80"), "", everybody()))), dev)
+	}
+}

@@ -92,7 +92,8 @@ func (r *run) localOut(res route.Result) {
 }
 
 // reroute asks the routes again for a packet that OUTPUT has changed
-// (ip_route_me_harder). The sender's address stays.
+// (ip_route_me_harder). The sender's address stays, and so does the device that
+// the rest of the hook sees: nf_hook_slow shows all its rules one state.
 func (r *run) reroute() bool {
 	q := r.query()
 	q.AnySrc = true
@@ -103,7 +104,7 @@ func (r *run) reroute() bool {
 	r.step("route", res.Text, "again: "+routeAction(res), res.Evidence)
 	switch res.Type {
 	case route.TypeUnicast, route.TypeLocal:
-		r.routed, r.f.Out = res, outDev(res)
+		r.routed = res
 		return true
 	case route.TypeBroadcast, route.TypeMulticast, route.TypeAnycast:
 		r.unknown(fmt.Sprintf("what becomes of a packet to a %s address", res.Type), res.Evidence)
