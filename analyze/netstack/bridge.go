@@ -23,7 +23,6 @@ func (r *run) bridge(port, bridge *nodedump.Interface) {
 		return
 	}
 	r.step("bridge "+bridge.Name, "", "in by port "+port.Name, r.ns.at(port.Line))
-	r.f.PhysIn = port.Name
 	switch {
 	case r.callsNetfilter(bridge):
 		r.bridgeNetfilter(port, bridge)
@@ -101,7 +100,7 @@ func (r *run) bypassed(bridge *nodedump.Interface) {
 // PREROUTING a second time (ip_sabotage_in).
 func (r *run) bridgeNetfilter(port, bridge *nodedump.Interface) {
 	dst := r.f.Packet.Dst.Addr()
-	r.f.Bridged = true
+	r.f.Bridged, r.f.PhysIn = true, port.Name
 	if !r.hook(netfilter.Prerouting, bridge.Name, "") {
 		return
 	}
@@ -117,9 +116,11 @@ func (r *run) bridgeNetfilter(port, bridge *nodedump.Interface) {
 }
 
 // bridgeTranslated sends on a packet whose destination PREROUTING has changed:
-// it is bridged on if it goes behind the same bridge, whether the host forwards
-// or not, and otherwise given to the host, whatever address the frame had
-// (br_nf_pre_routing_finish).
+// it is bridged on if it goes behind the same bridge, and otherwise given to the
+// host, whatever address the frame had (br_nf_pre_routing_finish). IPv4 routes
+// nothing for others where forwarding is off, not even behind the same bridge
+// (ip_route_input_slow); IPv6 asks only in ip6_forward, where this packet never
+// comes.
 func (r *run) bridgeTranslated(port, bridge *nodedump.Interface) {
 	q := r.query()
 	q.IIf = bridge.Name
@@ -127,7 +128,9 @@ func (r *run) bridgeTranslated(port, bridge *nodedump.Interface) {
 	if !r.sure(res) {
 		return
 	}
-	if res.Type != route.TypeUnicast || res.Dev != bridge.Name {
+	on, _, known := r.ns.FIB.Forwarding(bridge.Name, false)
+	off := known && !on && !r.f.Packet.IPv6()
+	if res.Type != route.TypeUnicast || res.Dev != bridge.Name || off {
 		r.f.Bridged = false
 		r.route(bridge.Name)
 		return

@@ -144,3 +144,22 @@ func TestVXLANPathMTU(t *testing.T) {
 	in.Size = 1450
 	require.Equal(t, "forwarded eth0", ended(one(t, ns.Input(in, "veth1", everybody()))))
 }
+
+// ip_route_input_slow gives what goes to others to ip_error where forwarding is
+// off, so that br_nf_pre_routing_finish does not bridge it on. ip6_forward is
+// not asked.
+func TestBridgedServiceNeedsForwarding(t *testing.T) {
+	ns := world(t, node+"sysctl net.ipv4.ip_forward 0", service)
+	got := one(t, ns.Input(frame("tcp 10.244.1.9:4 > 10.96.0.1:80", "02:00:00:00:01:00"), "veth2", everybody()))
+	require.Equal(t, "dropped sysctl/ip-forward", ended(got))
+}
+
+// Without br_netfilter there is no nf_bridge_info, which physdev_mt looks at.
+func TestPhysdevNeedsBridgeNetfilter(t *testing.T) {
+	rules := "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m physdev --physdev-in veth1 -j DROP\nCOMMIT\n"
+	for value, want := range map[string]string{"0": "forwarded eth0", "1": "dropped netfilter/drop"} {
+		ns := world(t, node+remote+"sysctl net.bridge.bridge-nf-call-iptables "+value, rules)
+		got := one(t, ns.Input(frame("tcp 10.244.1.8:4 > 10.244.2.9:80", "02:00:00:00:01:00"), "veth1", everybody()))
+		require.Equal(t, want, ended(got), value)
+	}
+}
