@@ -149,6 +149,9 @@ func (r *run) postrouting(res route.Result) {
 		r.loopback()
 		return
 	}
+	if !r.cut(res) {
+		return
+	}
 	r.nexthop = r.f.Packet.Dst.Addr()
 	if res.Via.IsValid() {
 		r.nexthop = res.Via
@@ -183,6 +186,22 @@ func (r *run) mtu(res route.Result) int {
 		return dev.MTU
 	}
 	return 0
+}
+
+// cut makes fragments of a packet that does not go out whole, or, if that must
+// not be, tells its sender (ip_fragment). Of the fragments the largest goes on;
+// whoever takes the packet puts them together.
+func (r *run) cut(res route.Result) bool {
+	mtu := r.mtu(res)
+	switch {
+	case mtu == 0 || r.f.Packet.Size <= mtu:
+		return true
+	case r.tooBig(mtu, res.Dev):
+		r.fragNeeded(mtu)
+		return false
+	}
+	r.f.Packet.Size = mtu
+	return true
 }
 
 // tooBig reports whether the packet does not go out whole and must not be cut.

@@ -12,10 +12,16 @@ import (
 
 // vxlanHeadroom is what encapsulation adds to an IP packet: inner Ethernet 14,
 // VXLAN 8, UDP 8, outer IPv4 20 bytes, or 40 for IPv6.
-const vxlanHeadroom = 50
+func vxlanHeadroom(ipv6 bool) int {
+	if ipv6 {
+		return 70
+	}
+	return 50
+}
 
 // encapsulate puts the frame into a packet to the VTEP that the forwarding
-// database names (vxlan_xmit, vxlan_xmit_one).
+// database names (vxlan_xmit, vxlan_xmit_one). The mark goes along: it is taken
+// off only between namespaces (skb_scrub_packet).
 func (r *run) encapsulate(dev *nodedump.Interface) {
 	v := dev.VXLAN
 	if v == nil || v.External {
@@ -28,14 +34,14 @@ func (r *run) encapsulate(dev *nodedump.Interface) {
 	}
 	inner := r.f.Packet
 	r.step("vxlan "+dev.Name, fmt.Sprintf("%s dev %s dst %s", inner.DstMAC, dev.Name, remote), fmt.Sprintf("encapsulate to %s vni %d", remote, v.ID), evidence)
-	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Dst: netip.AddrPortFrom(remote, uint16(v.Port)), Encap: &inner, VNI: v.ID, DF: v.DF == "set" || v.DF == "inherit" && inner.DF}
+	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Dst: netip.AddrPortFrom(remote, uint16(v.Port)), Encap: &inner, VNI: v.ID, Mark: inner.Mark, DF: v.DF == "set" || v.DF == "inherit" && inner.DF}
 	if local, err := netip.ParseAddr(v.Local); err == nil {
 		outer.Src = netip.AddrPortFrom(local, vxlanSourcePort)
 	} else {
 		outer.Src = netip.AddrPortFrom(netip.Addr{}, vxlanSourcePort)
 	}
 	if inner.Size > 0 {
-		outer.Size = inner.Size + vxlanHeadroom
+		outer.Size = inner.Size + vxlanHeadroom(remote.Is6())
 	}
 	r.tunnel(outer, dev)
 }
@@ -65,7 +71,7 @@ func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
 			if !outer.Src.Addr().IsValid() {
 				r.f.Packet.Src = netip.AddrPortFrom(res.Src, vxlanSourcePort)
 			}
-			r.outer(res, inner.Packet)
+			r.outer(dev, res, inner.Packet)
 		}
 	}
 	if r.out.Disposition != model.Forwarded {
@@ -77,20 +83,21 @@ func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
 	r.local = wasLocal
 }
 
-// outer sends the outer packet, unless it is too big: then the sender of the
-// inner one is told (skb_tunnel_check_pmtu); without DF it is cut on the way.
-func (r *run) outer(res route.Result, inner model.Packet) {
+// outer sends the outer packet. If it is too big it is cut, or lost without a
+// word where IPv6 forbids that, but where the tunnel is a port of a bridge the
+// sender of the inner one is told to make it smaller (skb_tunnel_check_pmtu).
+func (r *run) outer(dev *nodedump.Interface, res route.Result, inner model.Packet) {
 	mtu := r.mtu(res)
-	if r.f.Packet.Size <= mtu || mtu == 0 || r.f.Packet.Size == 0 {
+	master, port := r.ns.Master(dev)
+	port = port && master.Kind == "bridge"
+	fits := mtu == 0 || r.f.Packet.Size <= mtu
+	if fits || !port || !inner.DF && !inner.IPv6() {
 		r.localOut(res)
 		return
 	}
-	if !inner.DF && !inner.IPv6() {
-		r.localOut(res)
-		return
-	}
+	headroom := vxlanHeadroom(r.f.Packet.IPv6())
 	r.f.Packet = inner
-	r.fragNeeded(mtu - vxlanHeadroom)
+	r.fragNeeded(mtu - headroom)
 	r.out.innerTold = true
 }
 
@@ -101,10 +108,18 @@ func (r *run) vtep(dev *nodedump.Interface) (remote netip.Addr, evidence string,
 	if len(entries) == 0 {
 		entries = r.ns.FDB(dev.Name, "00:00:00:00:00:00")
 	}
+	remotes := map[netip.Addr]bool{}
 	for _, e := range entries {
 		if a, err := netip.ParseAddr(e.Dst); err == nil {
-			return a, r.ns.at(e.Line), true
+			remote, evidence, remotes[a] = a, r.ns.at(e.Line), true
 		}
+	}
+	if len(remotes) > 1 { // each gets a copy, and whoever has the address takes it
+		r.unknown(fmt.Sprintf("which of the %d VTEPs that get a frame to %s by %s takes it", len(remotes), mac, dev.Name), evidence)
+		return netip.Addr{}, "", false
+	}
+	if remote.IsValid() {
+		return remote, evidence, true
 	}
 	if group, err := netip.ParseAddr(dev.VXLAN.Group); err == nil && !group.IsMulticast() {
 		return group, r.ns.at(dev.Line), true
@@ -141,7 +156,7 @@ func (r *run) decapsulate(dev *nodedump.Interface) {
 		return
 	}
 	inner := *r.f.Packet.Encap
-	inner.Mark = 0
+	inner.Mark = r.f.Packet.Mark // skb_scrub_packet, as on the way in
 	r.step("vxlan "+dev.Name, "", fmt.Sprintf("decapsulate vni %d from %s", dev.VXLAN.ID, r.f.Packet.Src.Addr()), r.ns.at(dev.Line))
 	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Trace: r.f.Trace}
 	r.conn, r.local, r.looped, r.in = nil, false, false, ""
