@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"fmt"
+
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 )
@@ -27,8 +29,11 @@ func (c *conversation) silent(end *model.Visit) model.Outcome {
 // answered is what the client sees when reply is where the answer ended.
 func (c *conversation) answered(end, reply *model.Visit) model.Outcome {
 	home := reply.Node.Hop == c.client && reply.Disposition == model.Delivered
-	if reply.Disposition == model.ExitsCluster && reply.Served.Dst.Addr() == c.src.IP && c.client.Type == model.NetNodeTypeExternal {
-		home = true // the client is where the bundle does not show, and so is the answer
+	if c.leaves(reply) { // the client is where the bundle does not show, and so is the answer
+		if home = c.awaited(reply.Served); !home {
+			c.walk.found = append(c.walk.found, foreign(c.dst, reply))
+			return model.OutcomeTimeout
+		}
 	}
 	switch {
 	case end.LocalError && end.Node.Hop == c.client:
@@ -39,6 +44,33 @@ func (c *conversation) answered(end, reply *model.Visit) model.Outcome {
 		return model.OutcomeUnknown
 	}
 	return model.OutcomeTimeout
+}
+
+// leaves reports whether an answer leaves what the bundle shows for a client out
+// there.
+func (c *conversation) leaves(reply *model.Visit) bool {
+	return reply.Disposition == model.ExitsCluster && reply.Served.Dst.Addr() == c.src.IP && c.client.Type == model.NetNodeTypeExternal
+}
+
+// awaited reports whether a socket of the client takes an answer: it comes from
+// where the client asked, or is an error about what the client sent
+// (__inet_lookup_established, __udp4_lib_lookup).
+func (c *conversation) awaited(p model.Packet) bool {
+	if p.Kind == model.KindError {
+		return p.About != nil && p.About.Dst == c.dst.AddrPort()
+	}
+	return p.Src == c.dst.AddrPort()
+}
+
+// foreign is the suspicion about an answer that nobody awaits: it did not come
+// back by the node that translated the request.
+func foreign(asked model.Endpoint, reply *model.Visit) model.Suspicion {
+	s := model.Suspicion{Level: model.SuspicionLevelFatal, Code: "netfilter/masquerade-missing", On: reply.Node.Hop,
+		Message: fmt.Sprintf("the answer comes to the client as %s, who asked %s", reply.Served, asked.AddrPort())}
+	if reply.Parent != nil {
+		s.On = reply.Parent.Node.Hop
+	}
+	return s
 }
 
 // received is what an answer means to the socket of the client.

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,5 +52,30 @@ func TestOverall(t *testing.T) {
 		{"a doubt that matters", []report.Branch{b(model.OutcomeUnknown, maybe), b(model.OutcomeReached, maybe)}, model.OutcomeUnknown},
 	} {
 		require.Equal(t, tt.want, overall(tt.branches), tt.name)
+	}
+}
+
+// A client outside of the bundle takes an answer as any socket does: only from
+// where it asked (__inet_lookup_established).
+func TestAnswerOfAStrangerIsNotReached(t *testing.T) {
+	at := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+	sent := model.Packet{Protocol: model.TCP, Src: at("10.99.0.5:40000"), Dst: at("172.31.0.11:30081")}
+	other := model.Packet{Protocol: model.TCP, Src: at("10.99.0.5:40000"), Dst: at("10.244.2.2:8080")}
+	for _, tt := range []struct {
+		name   string
+		answer model.Packet
+		want   model.Outcome
+	}{
+		{"from where it asked", sent.Reply(model.KindReply), model.OutcomeReached},
+		{"from the backend", other.Reply(model.KindReply), model.OutcomeTimeout},
+		{"an error about what it sent", model.Packet{Kind: model.KindError, Protocol: model.ICMP, ICMPType: 3, ICMPCode: 3, Dst: at("10.99.0.5:0"), About: &sent}, model.OutcomeRefused},
+		{"an error about what it did not", model.Packet{Kind: model.KindError, Protocol: model.ICMP, ICMPType: 3, ICMPCode: 3, Dst: at("10.99.0.5:0"), About: &other}, model.OutcomeTimeout},
+	} {
+		c := &conversation{walk: &walk{}, protocol: model.TCP, client: model.Hop{Type: model.NetNodeTypeExternal, ID: "10.99.0.5"},
+			src: model.Endpoint{IP: sent.Src.Addr()}, dst: model.Endpoint{IP: sent.Dst.Addr(), Port: 30081}}
+		end := &model.Visit{Node: &model.NetNode{Hop: hop("n1")}, Answer: &tt.answer}
+		reply := &model.Visit{Node: &model.NetNode{Hop: c.client}, Parent: end, Disposition: model.ExitsCluster, Served: tt.answer}
+		require.Equal(t, tt.want, c.answered(end, reply), tt.name)
+		require.Equal(t, tt.want == model.OutcomeTimeout, len(c.walk.found) == 1, tt.name)
 	}
 }
