@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/pathsnap/pathsnap/collect"
 	"github.com/pathsnap/pathsnap/collect/netns"
 	"github.com/pathsnap/pathsnap/snapshot"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // scope says what a collect command collects.
@@ -91,7 +93,29 @@ func runCollect(c *cli.Context, std streams, s scope) error {
 			return fmt.Errorf("collect this machine: %w", err)
 		}
 	}
-	return writeCollected(c.String("output"), name, std, w)
+	if err := writeCollected(c.String("output"), name, std, w); err != nil {
+		return err
+	}
+	return warnDenied(std.err, w)
+}
+
+// warnDenied says it if a collector may have been run as the wrong user: the
+// bundle is written all the same.
+func warnDenied(out io.Writer, w *snapshot.Writer) error {
+	s, err := w.Snapshot()
+	if err != nil {
+		return err
+	}
+	denied, parts := 0, s.Manifest().Parts
+	for i := range parts {
+		if parts[i].Status == nodedump.StatusDenied {
+			denied++
+		}
+	}
+	if denied > 0 {
+		_, err = fmt.Fprintf(out, "pathsnap: %d of %d parts could not be read: denied; pathsnap bundle info says which\n", denied, len(parts))
+	}
+	return err
 }
 
 // partName is the name of this machine, or of the cluster.
