@@ -179,6 +179,9 @@ func (r *run) localIn(in string) {
 	if !r.hook(netfilter.Input, in, "") {
 		return
 	}
+	if r.virtual() {
+		return
+	}
 	r.confirm()
 	if vxlan, ok := r.vxlanPort(); ok {
 		r.decapsulate(vxlan)
