@@ -142,19 +142,21 @@ func routeAction(res route.Result) string {
 }
 
 // refusedByRoute is ip_error: an unreachable destination is answered unless
-// this host does not forward at all; a blackhole says nothing.
+// this host does not forward at all; a blackhole says nothing. IPv6 answers
+// either way, and of every such route that there is no route (ip6_pkt_drop).
 func (r *run) refusedByRoute(in string, res route.Result) {
 	r.noRoute(res)
-	if on, _, known := r.ns.FIB.Forwarding(in, r.f.Packet.IPv6()); known && !on {
+	ipv6 := r.f.Packet.IPv6()
+	if on, _, known := r.ns.FIB.Forwarding(in, ipv6); known && !on && !ipv6 {
 		r.notForwarding(in)
 		return
 	}
-	switch res.Type {
-	case route.TypeUnreachable:
+	switch {
+	case res.Type == route.TypeUnreachable && !ipv6:
 		r.icmpError(unreachHost)
-	case route.TypeProhibit:
+	case res.Type == route.TypeProhibit:
 		r.icmpError(unreachFiltered)
-	case route.TypeNone:
+	case res.Type != route.TypeBlackhole:
 		r.icmpError(unreachNet)
 	}
 }

@@ -238,3 +238,16 @@ func TestOutputRulesSeeTheFirstDevice(t *testing.T) {
 		require.Equal(t, want, ended(one(t, ns.Output(pkt("tcp - > 10.96.0.1:80"), "", everybody()))), dev)
 	}
 }
+
+// ip6_pkt_drop answers whether this host forwards or not, unlike ip_error.
+func TestNoRouteForIPv6IsAnswered(t *testing.T) {
+	for _, tt := range []struct{ more, want string }{
+		{"", "no-route route/missing answer=error(1,0)"},
+		{"route fd09::/64 type=unreachable", "no-route route/unreachable answer=error(1,0)"},
+		{"route fd09::/64 type=prohibit", "no-route route/unreachable answer=error(1,1)"},
+		{"route fd09::/64 type=blackhole", "no-route route/blackhole"},
+	} {
+		ns := world(t, "dev lo loopback ::1/128\ndev eth0 nic 02:00:00:00:00:01 fd00::1/64\nsysctl net.ipv6.conf.all.forwarding 0\n"+tt.more, "")
+		require.Equal(t, tt.want, ended(one(t, ns.Input(pkt("tcp [fd00::2]:4 > [fd09::1]:80"), "eth0", everybody()))))
+	}
+}
