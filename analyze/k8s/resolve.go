@@ -55,8 +55,8 @@ func (c *IPCache) resolveIP(word string) (Target, error) {
 		return target(c.Endpoint(ap.Addr(), ap.Port())), nil
 	}
 	text := word
-	if inner, ok := strings.CutPrefix(word, "["); ok {
-		text = strings.TrimSuffix(inner, "]")
+	if strings.HasPrefix(word, "[") && strings.HasSuffix(word, "]") {
+		text = word[1 : len(word)-1]
 	}
 	ip, err := netip.ParseAddr(text)
 	if err != nil {

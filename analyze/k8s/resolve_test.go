@@ -68,6 +68,7 @@ func TestResolveErrors(t *testing.T) {
 		word, want string
 		is         error
 	}{
+		{"[fd00:1::2", `"[fd00:1::2": not an endpoint: want pod:NAMESPACE/NAME, svc:NAMESPACE/NAME[:PORT], node:NAME, external:NAME or IP[:PORT]`, ErrWord},
 		{"pod:demo/clinet", "pod demo/clinet not found; did you mean demo/client?", ErrNotFound},
 		{"pod:client", "pod default/client not found; did you mean demo/client?", ErrNotFound},
 		{"pod:demo/quite-another", "pod demo/quite-another not found", ErrNotFound},
