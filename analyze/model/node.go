@@ -81,6 +81,7 @@ type Visit struct {
 	Reason      string      // why it ended so, for people; "" if Forwarded
 	Evidence    string      // file:line of what decided, "" if nothing did
 	Answer      *Packet     // the packet that the node sends back: a reply, a reset or an ICMP error; nil if it stays silent
+	AnswerDev   string      // device on which Answer leaves as a frame that no hook sees, "" if it is sent like any other
 	LocalError  bool        // the sender on this node was told at once
 	PathMTU     int         // what Answer tells the sender to fit its packets into, 0 if it does not
 	Served      Packet      // the packet as it was when the journey ended, all translations done; valid unless Forwarded

@@ -163,3 +163,25 @@ func TestPhysdevNeedsBridgeNetfilter(t *testing.T) {
 		require.Equal(t, want, ended(got), value)
 	}
 }
+
+// nf_send_reset sends the reset for a packet that came in by a port of a bridge
+// straight back, so that conntrack does not translate it: the client hears it in
+// the name of somebody whom it has not asked.
+func TestResetBackToABridgePortIsNotTranslated(t *testing.T) {
+	reject := service + "*filter\n:FORWARD ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n-A FORWARD -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n"
+	in := frame("tcp 10.244.1.9:4 > 10.96.0.1:80", "02:00:00:00:01:00")
+	in.SrcMAC = "0a:00:00:00:00:09"
+	ns := world(t, node, reject)
+	got := one(t, ns.Input(in, "veth2", everybody()))
+	require.Equal(t, "rejected netfilter/reject answer=reset", ended(got))
+	require.Equal(t, "veth2", got.AnswerDev)
+	back := one(t, ns.Emit(*got.Answer, got.AnswerDev, Call{Wire: everybody().Wire, Flow: got.Flow}))
+	require.Equal(t, "forwarded veth2", ended(back))
+	require.Equal(t, "tcp 10.244.1.8:80 > 10.244.1.9:4 reset", back.Packet.String())
+	require.Equal(t, in.SrcMAC, back.Packet.DstMAC)
+
+	ns = world(t, node+"sysctl net.bridge.bridge-nf-call-iptables 0", reject)
+	got = one(t, ns.Input(in, "veth2", everybody()))
+	require.Equal(t, "rejected netfilter/reject answer=reset", ended(got))
+	require.Empty(t, got.AnswerDev, "it is routed like any other")
+}

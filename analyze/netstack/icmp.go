@@ -87,7 +87,9 @@ func (r *run) attach() {
 	}
 }
 
-// rejected answers as the REJECT target does (nf_reject_ipv4.c).
+// rejected answers as the REJECT target does (nf_reject_ipv4.c). A reset for what
+// came in by a port of a bridge, and that netfilter was shown there, goes back by
+// that port at once, translated by nobody (nf_send_reset, nf_send_reset6).
 func (r *run) rejected() {
 	if r.f.RejectWith != "tcp-reset" {
 		r.icmpError(r.f.RejectWith)
@@ -98,5 +100,9 @@ func (r *run) rejected() {
 	}
 	reset := r.f.Packet.Reply(model.KindReset)
 	r.out.Answer = &reset
+	if r.f.PhysIn != "" {
+		reset.SrcMAC, reset.DstMAC = r.f.Packet.DstMAC, r.f.Packet.SrcMAC
+		r.out.AnswerDev = r.f.PhysIn
+	}
 	r.attach()
 }

@@ -44,6 +44,7 @@ type Outcome struct {
 	LocalError  bool          // a local sender was told at once
 	PathMTU     int           // what an ICMP error tells the sender, 0 if none does
 	Answer      *model.Packet // what the namespace sends back, nil if it stays silent
+	AnswerDev   string        // device that Answer leaves by at once, "" if it is sent like any other
 	Trace       []model.Step
 	Flow        *model.Flow
 	Share       float64
@@ -69,6 +70,12 @@ func (ns *NetNS) Output(p model.Packet, oif string, call Call) []Outcome {
 // Input takes a packet that came in by dev.
 func (ns *NetNS) Input(p model.Packet, dev string, call Call) []Outcome {
 	return ns.enumerate(call, func(r *run) { r.input(p, dev) })
+}
+
+// Emit puts a frame on dev as it is: no route is asked and no hook sees it
+// (dev_queue_xmit).
+func (ns *NetNS) Emit(p model.Packet, dev string, call Call) []Outcome {
+	return ns.enumerate(call, func(r *run) { r.emit(p, dev) })
 }
 
 func (ns *NetNS) enumerate(call Call, start func(*run)) (outcomes []Outcome) {

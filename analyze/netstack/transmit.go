@@ -39,6 +39,17 @@ func (r *run) transmit(dev *nodedump.Interface) {
 	}
 }
 
+// emit puts a frame on a device as it is.
+func (r *run) emit(p model.Packet, dev string) {
+	r.f.Packet = p
+	device, ok := r.ns.Device(dev)
+	if !ok {
+		r.end(model.Dropped, "link/missing", fmt.Sprintf("device %s does not exist", dev), r.ns.Info.File)
+		return
+	}
+	r.port(device)
+}
+
 // leave ends the journey in this namespace: the frame is on its way.
 func (r *run) leave(dev *nodedump.Interface) {
 	if r.opaqueOnce("tc-egress", dev.Name) {

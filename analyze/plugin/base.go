@@ -55,7 +55,7 @@ func (n *BasePluginNode) Receive(upstream *model.Link) ([]model.Transmission, er
 
 // Respond implements [model.Responder].
 func (n *BasePluginNode) Respond(v *model.Visit) ([]model.Transmission, error) {
-	return n.compare(nil, n.born(*v.Answer, v))
+	return n.compare(nil, n.answered(v))
 }
 
 // compare asks, for each way that the packet took, what was meant, and reports

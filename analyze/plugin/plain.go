@@ -28,7 +28,7 @@ func (p *Plain) Receive(upstream *model.Link) ([]model.Transmission, error) {
 
 // Respond implements [model.Responder].
 func (p *Plain) Respond(v *model.Visit) ([]model.Transmission, error) {
-	return p.reported(p.born(*v.Answer, v)), nil
+	return p.reported(p.answered(v)), nil
 }
 
 func (p *Plain) reported(ways []passage) []model.Transmission {

@@ -56,7 +56,7 @@ func (s *SimpleVEthPod) Receive(upstream *model.Link) ([]model.Transmission, err
 
 // Respond implements [model.Responder].
 func (s *SimpleVEthPod) Respond(v *model.Visit) ([]model.Transmission, error) {
-	return s.left(s.born(*v.Answer, v)), nil
+	return s.left(s.answered(v)), nil
 }
 
 // left compares how packets left the pod with how they should: by its veth, to

@@ -36,7 +36,7 @@ func (r *Reality) Receive(upstream *model.Link) ([]model.Transmission, error) {
 
 // Respond implements [model.Responder].
 func (r *Reality) Respond(v *model.Visit) ([]model.Transmission, error) {
-	return transmissions(r.born(*v.Answer, v)), nil
+	return transmissions(r.answered(v)), nil
 }
 
 // SendPacket sends a packet of the walk's own making after parent, such as the
@@ -84,6 +84,15 @@ func (r *Reality) born(p model.Packet, parent *model.Visit) []passage {
 	return r.passages(r.NS.Output(p, "", call), &model.Visit{Node: r.Vertex, Parent: parent, Born: p})
 }
 
+// answered sends the answer of a visit.
+func (r *Reality) answered(v *model.Visit) []passage {
+	if v.AnswerDev == "" {
+		return r.born(*v.Answer, v)
+	}
+	call := netstack.Call{Wire: r.env.Topology.From(r.Place), Flow: v.Flow}
+	return r.passages(r.NS.Emit(*v.Answer, v.AnswerDev, call), &model.Visit{Node: r.Vertex, Parent: v, Born: *v.Answer})
+}
+
 // arrived takes a packet from upstream.
 func (r *Reality) arrived(upstream *model.Link) []passage {
 	call := netstack.Call{Wire: r.env.Topology.From(r.Place), Flow: upstream.From.Flow}
@@ -97,7 +106,7 @@ func (r *Reality) passages(outcomes []netstack.Outcome, like *model.Visit) (ways
 	for _, o := range outcomes {
 		v := *like
 		v.Trace, v.Disposition, v.Reason, v.Evidence = o.Trace, o.Disposition, o.Reason, o.Evidence
-		v.Answer, v.LocalError, v.PathMTU, v.Flow = o.Answer, o.LocalError, o.PathMTU, o.Flow
+		v.Answer, v.AnswerDev, v.LocalError, v.PathMTU, v.Flow = o.Answer, o.AnswerDev, o.LocalError, o.PathMTU, o.Flow
 		v.Doubts, v.Share, v.Served = o.Doubts, o.Share, o.Packet
 		if v.Input == nil {
 			v.Born = chosen(v.Born, o)
