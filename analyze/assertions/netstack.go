@@ -41,7 +41,7 @@ func (a *NetstackAssertion) report(code, evidence, remedy, format string, args .
 	return false
 }
 
-// AssertDevice asserts that a device exists and is up.
+// AssertDevice asserts that a device exists, is up and is plugged in.
 func (a *NetstackAssertion) AssertDevice(name, what string) bool {
 	if a.ns == nil {
 		return true
@@ -52,6 +52,9 @@ func (a *NetstackAssertion) AssertDevice(name, what string) bool {
 	}
 	if !netstack.Up(dev) {
 		return a.report("link/down", a.ns.DeviceEvidence(dev), "ip link set "+name+" up", "%s %s is down", what, name)
+	}
+	if netstack.Unplugged(dev) {
+		return a.report("link/down", a.ns.DeviceEvidence(dev), "see what is at the other end of "+name, "%s %s has no carrier", what, name)
 	}
 	return true
 }

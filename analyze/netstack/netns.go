@@ -211,9 +211,20 @@ func Forwards(port *nodedump.Interface) bool {
 	return port.Port == nil || port.Port.State == "" || port.Port.State == "forwarding"
 }
 
-// Carrier reports whether dev has a carrier, as far as its flags tell.
+// Carrier reports whether dev has a carrier, as far as its state tells: a device
+// that is up and yet DOWN has none (default_operstate).
 func Carrier(dev *nodedump.Interface) bool {
-	return !slices.Contains(dev.Flags, "NO-CARRIER") && dev.OperState != "LOWERLAYERDOWN"
+	switch dev.OperState {
+	case "DOWN", "LOWERLAYERDOWN":
+		return !Up(dev)
+	}
+	return !slices.Contains(dev.Flags, "NO-CARRIER")
+}
+
+// Unplugged reports whether dev is a machine's own device to the world without
+// a carrier. That of others tells only of their other end.
+func Unplugged(dev *nodedump.Interface) bool {
+	return (dev.Kind == "" || dev.Kind == "bond" || dev.Kind == "team") && !Carrier(dev)
 }
 
 var _ netfilter.Env = (*env)(nil)

@@ -251,3 +251,17 @@ func TestNoRouteForIPv6IsAnswered(t *testing.T) {
 		require.Equal(t, tt.want, ended(one(t, ns.Input(pkt("tcp [fd00::2]:4 > [fd09::1]:80"), "eth0", everybody()))))
 	}
 }
+
+// noop_enqueue discards what is sent by a device without carrier, ARP too: the
+// sender is told that nobody answers, unless somebody wrote the entry.
+func TestDeviceWithoutCarrier(t *testing.T) {
+	for more, want := range map[string]string{
+		"":                                       "neighbor-unreachable link/down answer=error(3,1)",
+		"neigh 10.1.0.9 eth1 02:00:00:00:00:09":   "neighbor-unreachable link/down",
+		"learned 10.1.0.9 eth1 02:00:00:00:00:09": "neighbor-unreachable link/down answer=error(3,1)",
+	} {
+		ns := world(t, router+more, "")
+		ns.byIndex[3].OperState = "DOWN"
+		require.Equal(t, want, ended(one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.1.0.9:80"), "eth0", everybody()))), more)
+	}
+}

@@ -20,6 +20,10 @@ func (r *run) transmit(dev *nodedump.Interface) {
 		r.down(dev)
 		return
 	}
+	if Unplugged(dev) {
+		r.unplugged(dev)
+		return
+	}
 	if r.opaque("tc-egress", dev.Name) {
 		return
 	}
@@ -36,6 +40,17 @@ func (r *run) transmit(dev *nodedump.Interface) {
 		r.leave(dev)
 	default:
 		r.unknown(fmt.Sprintf("what %s device %s does with a packet", dev.Kind, dev.Name), r.ns.at(dev.Line))
+	}
+}
+
+// unplugged ends the journey at a device without carrier: its queue discards
+// everything (noop_enqueue), questions for the neighbour too.
+func (r *run) unplugged(dev *nodedump.Interface) {
+	r.out.NextHop = r.nexthop
+	r.end(model.NeighborUnreachable, "link/down", fmt.Sprintf("device %s has no carrier", dev.Name), r.ns.at(dev.Line))
+	r.out.Remedy = "see what is at the other end of " + dev.Name
+	if n, _, ok := r.ns.Neighbour(dev.Name, r.nexthop); !ok || !written(n) {
+		r.icmpError(unreachHost)
 	}
 }
 

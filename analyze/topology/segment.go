@@ -42,7 +42,10 @@ func (t *Topology) leave(s *segment, at Place, ns *netstack.NetNS, dev *nodedump
 		}
 	case "veth":
 		peer, ok := t.Peer(at, dev)
-		if !ok {
+		switch {
+		case !ok && !netstack.Carrier(dev):
+			return // the other end is down
+		case !ok:
 			s.open, s.underlay = true, s.underlay || at.Netns == nodedump.HostNetns
 			return
 		}
@@ -50,7 +53,9 @@ func (t *Topology) leave(s *segment, at Place, ns *netstack.NetNS, dev *nodedump
 	case "vxlan":
 		s.open = s.open || len(ns.FDB(dev.Name, "00:00:00:00:00:00")) > 0
 	default:
-		s.open, s.underlay = true, true
+		if !netstack.Unplugged(dev) {
+			s.open, s.underlay = true, true
+		}
 	}
 }
 

@@ -248,7 +248,7 @@ func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (string, netfilter.A
 		return "", netfilter.Yes
 	}
 	dev := facing(ns, ip)
-	return dev.MAC, netfilter.AnswerOf(dev.Name != "" && netstack.Up(&dev))
+	return dev.MAC, netfilter.AnswerOf(dev.Name != "" && netstack.Up(&dev) && netstack.Carrier(&dev))
 }
 
 // answers reports whether an end answers a question for ip: with an address of

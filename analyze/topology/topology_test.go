@@ -198,3 +198,16 @@ func neighbours(pairs ...string) (list []nodedump.Neighbour) {
 	}
 	return list
 }
+
+// Nothing crosses the wire of a device without carrier (noop_enqueue), from
+// either end.
+func TestUnpluggedDevicesAnswerNobody(t *testing.T) {
+	for _, at := range []Place{host, far} {
+		b := atlas(t)
+		info := b.netns[at].Info
+		info.Interfaces[0].OperState = "DOWN"
+		b.netns[at], _ = netstack.New(info)
+		_, known := New(b).From(host).Resolve(nil, "eth0", netip.MustParseAddr("192.0.2.2"))
+		require.Equal(t, netfilter.No, known, at.ID())
+	}
+}
