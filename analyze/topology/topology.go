@@ -252,7 +252,8 @@ func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (string, netfilter.A
 }
 
 // answers reports whether an end answers a question for ip: with an address of
-// its host, on whatever device (arp_ignore 0), or as a proxy.
+// its host, on whatever device unless arp_ignore says otherwise, or as a proxy
+// (arp_process).
 func (t *Topology) answers(e End, ip netip.Addr) (mac string, ok bool) {
 	ns := t.atlas.NetNS(e.Place)
 	if ns == nil {
@@ -262,15 +263,31 @@ func (t *Topology) answers(e End, ip netip.Addr) (mac string, ok bool) {
 	if !ok || !netstack.Up(dev) {
 		return "", false
 	}
+	owner, found := ns.FIB.DeviceOwning(ip)
+	own := found && owner.Name == dev.Name
 	if ip.Is4() && ns.FIB.IsLocal(ip) {
-		return dev.MAC, true
+		return dev.MAC, !ignores(ns, dev.Name, own)
 	}
-	if owner, found := ns.FIB.DeviceOwning(ip); found && owner.Name == dev.Name {
+	if own {
 		return dev.MAC, true
 	}
 	proxy, _, _ := ns.FIB.Sysctl("net.ipv4.conf." + dev.Name + ".proxy_arp")
 	all, _, _ := ns.FIB.Sysctl("net.ipv4.conf.all.proxy_arp")
 	return dev.MAC, ip.Is4() && (proxy == "1" || all == "1")
+}
+
+// ignores reports whether a device says nothing about a local address, which is
+// its own or another device's (arp_ignore).
+func ignores(ns *netstack.NetNS, dev string, own bool) bool {
+	all, _, _ := ns.FIB.Sysctl("net.ipv4.conf.all.arp_ignore")
+	here, _, _ := ns.FIB.Sysctl("net.ipv4.conf." + dev + ".arp_ignore")
+	switch max(all, here) { // digits
+	case "1", "2":
+		return !own
+	case "8":
+		return true
+	}
+	return false
 }
 
 // Leads implements [netstack.Wire].

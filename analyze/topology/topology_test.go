@@ -211,3 +211,22 @@ func TestUnpluggedDevicesAnswerNobody(t *testing.T) {
 		require.Equal(t, netfilter.No, known, at.ID())
 	}
 }
+
+// arp_ignore decides whether a host tells of the address of another device.
+func TestARPIgnore(t *testing.T) {
+	for _, tt := range []struct {
+		ignore, ip string
+		want       netfilter.Answer
+	}{
+		{"0", "192.0.2.1", netfilter.Yes},
+		{"1", "192.0.2.1", netfilter.No},
+		{"2", "192.0.2.1", netfilter.No},
+		{"1", "10.244.1.1", netfilter.Yes},
+		{"8", "10.244.1.1", netfilter.No},
+	} {
+		b := atlas(t)
+		b.netns[host].Info.Sysctls = map[string]string{"net.ipv4.conf.all.arp_ignore": tt.ignore, "net.ipv4.conf.cni0.arp_ignore": "0"}
+		_, known := New(b).From(podA).Resolve(nil, "eth0", netip.MustParseAddr(tt.ip))
+		require.Equal(t, tt.want, known, "arp_ignore %s, %s", tt.ignore, tt.ip)
+	}
+}
