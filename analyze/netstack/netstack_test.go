@@ -256,8 +256,8 @@ func TestNoRouteForIPv6IsAnswered(t *testing.T) {
 // sender is told that nobody answers, unless somebody wrote the entry.
 func TestDeviceWithoutCarrier(t *testing.T) {
 	for more, want := range map[string]string{
-		"":                                       "neighbor-unreachable link/down answer=error(3,1)",
-		"neigh 10.1.0.9 eth1 02:00:00:00:00:09":   "neighbor-unreachable link/down",
+		"":                                      "neighbor-unreachable link/down answer=error(3,1)",
+		"neigh 10.1.0.9 eth1 02:00:00:00:00:09": "neighbor-unreachable link/down",
 		"learned 10.1.0.9 eth1 02:00:00:00:00:09": "neighbor-unreachable link/down answer=error(3,1)",
 	} {
 		ns := world(t, router+more, "")
