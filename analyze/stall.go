@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"strconv"
+
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 )
@@ -84,13 +86,43 @@ func (c *conversation) lost(from model.Hop, t model.Tuple, size int, parent *mod
 			return nil, nil
 		}
 		told, err := c.told(w, end, from)
-		if err != nil || told == 0 || told >= size {
+		if err == nil && (told == 0 || told >= size) {
 			c.reportLoss(w)
+			told = c.probed(from, size)
+		}
+		if err != nil || told == 0 {
 			return end, err
 		}
 		size = told
 	}
 	return nil, nil
+}
+
+// probed is the size of the packets that a sender tries when those of size are
+// lost and nobody says why, 0 if it goes on as before: it takes tcp_base_mss, and
+// half of it each time that is lost too, down to 48 (tcp_mtu_probing in
+// net/ipv4/tcp_timer.c). Headers are 52 bytes, with a timestamp.
+func (c *conversation) probed(from model.Hop, size int) int {
+	const headers, least = 52, 48
+	place, ok := c.atlas.placeOf(from)
+	ns := c.atlas.NetNS(place)
+	if !ok || ns == nil {
+		return 0
+	}
+	if on, _, _ := ns.FIB.Sysctl("net.ipv4.tcp_mtu_probing"); on != "1" && on != "2" {
+		return 0
+	}
+	base, _, _ := ns.FIB.Sysctl("net.ipv4.tcp_base_mss")
+	mss, err := strconv.Atoi(base)
+	if err != nil {
+		mss = 1024
+	}
+	for ; mss >= least; mss /= 2 {
+		if mss+headers < size {
+			return mss + headers
+		}
+	}
+	return 0
 }
 
 // worst returns the first end where the data did not arrive, nil if it did
