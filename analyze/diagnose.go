@@ -21,6 +21,9 @@ type Question struct {
 // asked.
 func (a *Analyzer) Ask(q Question) (*report.Diagnosis, error) {
 	src, err := a.ips.Resolve(q.Source)
+	if err == nil {
+		err = sends(q.Source, src)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: source: %w", ErrUsage, err)
 	}
@@ -45,6 +48,17 @@ func (a *Analyzer) Ask(q Question) (*report.Diagnosis, error) {
 		q.Protocol = model.ICMPv6
 	}
 	return a.Diagnose(from, to, q.Protocol)
+}
+
+// sends refuses what names no host: nothing sends from there.
+func sends(word string, src k8s.Target) error {
+	switch {
+	case src.Service != nil:
+		return fmt.Errorf("%s: a Service sends nothing; name a pod, a node or an address", word)
+	case src.Endpoint.IP.IsLoopback():
+		return fmt.Errorf("%s: every host has this address; name the pod or node that sends", word)
+	}
+	return nil
 }
 
 // pair picks addresses of one family for both ends, the destination's first
@@ -146,7 +160,7 @@ func (c *conversation) fromOutside(node model.NetNodeAction) ([]model.Transmissi
 	place, ok := c.atlas.Owner(c.dst.IP)
 	ns := c.atlas.NetNS(place)
 	if !ok || ns == nil {
-		return node.Send(c.dst, c.protocol)
+		return plugin.NewStranger(node).Send(c.dst, c.protocol)
 	}
 	p := plugin.Opening(c.dst, c.protocol)
 	p.Src = netip.AddrPortFrom(c.src.IP, ephemeral(c.protocol))

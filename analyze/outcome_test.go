@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/report"
 )
@@ -78,4 +79,10 @@ func TestAnswerOfAStrangerIsNotReached(t *testing.T) {
 		require.Equal(t, tt.want, c.answered(end, reply), tt.name)
 		require.Equal(t, tt.want == model.OutcomeTimeout, len(c.walk.found) == 1, tt.name)
 	}
+}
+
+func TestSends(t *testing.T) {
+	require.NoError(t, sends("10.0.0.1", k8s.Target{Endpoint: model.Endpoint{IP: netip.MustParseAddr("10.0.0.1")}}))
+	require.ErrorContains(t, sends("127.0.0.1", k8s.Target{Endpoint: model.Endpoint{IP: netip.MustParseAddr("127.0.0.1")}}), "every host")
+	require.ErrorContains(t, sends("svc:demo/a", k8s.Target{Service: &corev1.Service{}}), "a Service sends nothing")
 }

@@ -61,7 +61,7 @@ func script(ways map[string]string, broken string) (*walk, model.NetNodeAction) 
 	return w, w.nodes.nodes[hop("a")]
 }
 
-func TestLoopEnds(t *testing.T) { // anchors row p
+func TestLoopEnds(t *testing.T) {
 	w, a := script(map[string]string{"a": "b", "b": "c", "c": "b"}, "")
 	ends, err := w.start(a, func() ([]model.Transmission, error) { return a.Send(model.Endpoint{}, model.TCP) })
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestLoopEnds(t *testing.T) { // anchors row p
 	require.Equal(t, "walk/loop", w.found[0].Code)
 }
 
-func TestFailedReceiveIsAnError(t *testing.T) { // anchors row q
+func TestFailedReceiveIsAnError(t *testing.T) {
 	w, a := script(map[string]string{"a": "b", "b": "c", "c": ""}, "c")
 	_, err := w.start(a, func() ([]model.Transmission, error) { return a.Send(model.Endpoint{}, model.TCP) })
 	require.ErrorContains(t, err, "node:c: the simulation broke")

@@ -111,10 +111,21 @@ func (r *run) asked(what string) bool {
 // out of it.
 func (r *run) table(name string) bool {
 	for _, set := range r.ns.Tables(r.f.Packet.IPv6()) {
-		if set.HasBase(name, r.f.Hook) && !r.verdict(set, name) {
+		if r.unreadable(set, name) || set.HasBase(name, r.f.Hook) && !r.verdict(set, name) {
 			return false
 		}
 	}
+	return true
+}
+
+// unreadable ends the journey on one branch if a table holds what could not be
+// read; the other branch goes on as if that did nothing.
+func (r *run) unreadable(set *iptables.Ruleset, table string) bool {
+	what, evidence, yes := set.Lost(table)
+	if !yes || r.asked(what) || !r.f.Choices.Doubt(model.Doubt{What: what, Evidence: evidence}) {
+		return false
+	}
+	r.end(model.Unknown, "", what, evidence)
 	return true
 }
 
@@ -192,7 +203,7 @@ func (r *run) natTables(table string, source bool) bool {
 		if source && r.f.Ct.SNAT && r.f.Packet.Src != r.f.Ct.Original.Src || !source && r.f.Packet.Dst != r.f.Ct.Original.Dst {
 			return true
 		}
-		if set.HasBase(table, r.f.Hook) && !r.verdict(set, table) {
+		if r.unreadable(set, table) || set.HasBase(table, r.f.Hook) && !r.verdict(set, table) {
 			return false
 		}
 	}

@@ -145,6 +145,17 @@ func (ns *NetNS) blind() (doubts []model.Doubt) {
 // Unknowns returns what was taken for granted about the namespace as a whole.
 func (ns *NetNS) Unknowns() []model.Doubt { return ns.unknown }
 
+// Unread returns the doubt about a section of netns.json that was not read whole,
+// by the name of its JSON field; nil if it was.
+func (ns *NetNS) Unread(section string) *model.Doubt {
+	status, ok := ns.Info.Sections[section]
+	if !ok || status.Known() {
+		return nil
+	}
+	part := nodedump.Part{Status: status, Reason: ns.Info.Reasons[section]}
+	return &model.Doubt{What: fmt.Sprintf("the %s of the namespace: %s", section, statusText(part)), Evidence: ns.Info.File}
+}
+
 func statusText(p nodedump.Part) string {
 	status := p.Status
 	if status == "" {

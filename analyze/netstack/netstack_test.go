@@ -125,7 +125,7 @@ func TestNeighbours(t *testing.T) {
 // A masquerade that cannot happen is told, not swallowed. It cannot only where
 // no device at all has an address: otherwise another device lends its own
 // (inet_select_addr).
-func TestMasqueradeWithoutAddress(t *testing.T) { // anchors row n
+func TestMasqueradeWithoutAddress(t *testing.T) {
 	rules := "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth3 -j MASQUERADE\nCOMMIT\n"
 	bare := "dev lo loopback\ndev eth0 nic 02:00:00:00:00:01\ndev eth3 nic 02:00:00:00:00:04\nroute 10.3.0.0/24 eth3\nroute 10.0.0.0/24 eth0"
 	got := one(t, world(t, bare, rules).Input(pkt("tcp 10.0.0.9:4 > 10.3.0.9:80"), "eth0", everybody()))
@@ -217,6 +217,37 @@ func TestWhatIsNotKnown(t *testing.T) {
 	t.Run("a device of an unknown kind", func(t *testing.T) {
 		ns := world(t, router+"dev wg0 wireguard\nroute 10.4.0.0/24 wg0", "")
 		require.Equal(t, model.Unknown, one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.4.0.1:80"), "eth0", everybody())).Disposition)
+	})
+	unread := func(section, more, packet string) Outcome {
+		ns := world(t, router+more, "")
+		info := *ns.Info
+		info.Sections = map[string]nodedump.Status{section: nodedump.StatusTimedOut}
+		ns, _ = New(&info)
+		return ns.Input(pkt(packet), "eth0", Call{Wire: flat{netfilter.No, netfilter.No}})[0]
+	}
+	t.Run("sections not read", func(t *testing.T) {
+		for _, section := range []string{"interfaces", "neighbours", "routes", "rules"} {
+			got := unread(section, "", "tcp 10.0.0.9:4 > 10.1.0.9:80")
+			require.Equal(t, model.Unknown, got.Disposition, section)
+			require.Contains(t, got.Doubts[0].What, "timed-out", section)
+		}
+		tunnel := "dev vx0 vxlan 02:00:00:00:00:07 10.5.0.1/32 vni=1,10.0.0.1\nroute 10.5.1.0/24 vx0 10.5.1.0\nneigh 10.5.1.0 vx0 02:00:00:00:00:08\n"
+		require.Equal(t, model.Unknown, unread("fdb", tunnel, "tcp 10.0.0.9:4 > 10.5.1.9:80").Disposition)
+	})
+	t.Run("a route that cannot be read", func(t *testing.T) {
+		info := *world(t, router, "").Info
+		info.Routes = append(info.Routes, nodedump.Route{Family: 4, Table: 254, Dst: "10.1.0.0/99", Dev: "eth1"})
+		ns, problems := New(&info)
+		require.Len(t, problems, 1)
+		require.Equal(t, model.Unknown, ns.Input(p, "eth0", everybody())[0].Disposition)
+	})
+	t.Run("rules that are cut off", func(t *testing.T) {
+		info := *world(t, router, "").Info
+		info.IPTables = part("f", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j ACC")
+		ns, _ := New(&info)
+		got := ns.Input(p, "eth0", everybody())
+		require.Equal(t, model.Unknown, got[0].Disposition)
+		require.Contains(t, got[0].Reason, "COMMIT")
 	})
 	t.Run("sockets not collected", func(t *testing.T) {
 		ns := world(t, router, "")

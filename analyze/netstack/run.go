@@ -64,21 +64,21 @@ const maxStages = 24
 // Output sends a packet that is born in ns. An unset p.Src is chosen by the
 // routes; oif binds the sender to a device, "" does not.
 func (ns *NetNS) Output(p model.Packet, oif string, call Call) []Outcome {
-	return ns.enumerate(call, func(r *run) { r.output(p, oif) })
+	return ns.enumerate(p, call, func(r *run) { r.output(p, oif) })
 }
 
 // Input takes a packet that came in by dev.
 func (ns *NetNS) Input(p model.Packet, dev string, call Call) []Outcome {
-	return ns.enumerate(call, func(r *run) { r.input(p, dev) })
+	return ns.enumerate(p, call, func(r *run) { r.input(p, dev) })
 }
 
 // Emit puts a frame on dev as it is: no route is asked and no hook sees it
 // (dev_queue_xmit).
 func (ns *NetNS) Emit(p model.Packet, dev string, call Call) []Outcome {
-	return ns.enumerate(call, func(r *run) { r.emit(p, dev) })
+	return ns.enumerate(p, call, func(r *run) { r.emit(p, dev) })
 }
 
-func (ns *NetNS) enumerate(call Call, start func(*run)) (outcomes []Outcome) {
+func (ns *NetNS) enumerate(p model.Packet, call Call, start func(*run)) (outcomes []Outcome) {
 	for c := netfilter.NewChoices(); c.Next(); {
 		if len(outcomes) == maxRuns {
 			return append(outcomes, Outcome{Disposition: model.Unknown, Reason: "more branches than are followed", Flow: call.Flow,
@@ -87,7 +87,12 @@ func (ns *NetNS) enumerate(call Call, start func(*run)) (outcomes []Outcome) {
 		r := &run{ns: ns, wire: call.Wire, flow: call.Flow}
 		r.f.Choices = c
 		r.f.Env = &env{ns}
-		start(r)
+		if d := ns.Unread("interfaces"); d != nil {
+			r.f.Packet = p
+			r.unknown(d.What, d.Evidence)
+		} else {
+			start(r)
+		}
 		r.out.Netns = ns.ID
 		r.out.Packet, r.out.Trace = r.f.Packet, r.f.Trace
 		r.out.Flow, r.out.Share, r.out.Doubts = r.flow, c.Share(), c.Doubts()
@@ -119,6 +124,15 @@ type run struct {
 func (r *run) end(d model.Disposition, code, reason, evidence string) {
 	r.out.Disposition, r.out.Code, r.out.Reason, r.out.Evidence = d, code, reason, evidence
 	r.step("end", "", d.String()+": "+reason, evidence)
+}
+
+// unread ends the journey where it depends on a section that was not read.
+func (r *run) unread(section string) bool {
+	d := r.ns.Unread(section)
+	if d != nil {
+		r.unknown(d.What, d.Evidence)
+	}
+	return d != nil
 }
 
 // unknown ends the journey where the simulation cannot follow, with the reason

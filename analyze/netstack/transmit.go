@@ -144,6 +144,9 @@ func (r *run) answered(n *nodedump.Neighbour, evidence, mac string) {
 
 // nobody ends the journey for want of an answer.
 func (r *run) nobody(dev *nodedump.Interface, evidence string) {
+	if r.unread("neighbours") {
+		return
+	}
 	if evidence == "" {
 		evidence = r.ns.Info.File
 	}

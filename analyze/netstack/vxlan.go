@@ -128,6 +128,9 @@ func (r *run) vtep(dev *nodedump.Interface) (remote netip.Addr, evidence string,
 		r.unknown("which VTEP of multicast group "+dev.VXLAN.Group+" takes the frame", r.ns.at(dev.Line))
 		return netip.Addr{}, "", false
 	}
+	if r.unread("fdb") {
+		return netip.Addr{}, "", false
+	}
 	r.end(model.Dropped, "fdb/missing", fmt.Sprintf("the forwarding database of %s has no VTEP for %s", dev.Name, mac), r.ns.at(dev.Line))
 	r.out.Remedy = fmt.Sprintf("bridge fdb append %s dev %s dst <address of the node> self permanent", mac, dev.Name)
 	return netip.Addr{}, "", false

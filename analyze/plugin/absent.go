@@ -28,6 +28,12 @@ func NewOutside(hop model.Hop) *Absent {
 	return &Absent{Vertex: &model.NetNode{Hop: hop}, why: "the bundle does not show what lies there", end: model.ExitsCluster}
 }
 
+// NewStranger returns, for the vertex of an address outside what the bundle
+// knows, what it is as a source: where its packets come in is not known.
+func NewStranger(outside model.NetNodeAction) *Absent {
+	return &Absent{Vertex: outside.Node(), why: "the bundle does not show this host, nor where its packets would come in", end: model.Unknown}
+}
+
 // Node implements [model.NetNodeAction].
 func (a *Absent) Node() *model.NetNode { return a.Vertex }
 

@@ -162,6 +162,7 @@ func (n *BasePluginNode) judge(w passage, meant []model.Transmission, opinion bo
 		if findings[i].Level == model.SuspicionLevelCritical {
 			findings[i].Level = level
 		}
+		findings[i].Level = doubted(w, findings[i].Level)
 	}
 	asked := func(s model.Suspicion) bool { return s.Code == "service/no-port" } // no fault of the network's
 	n.reportAll(findings, func(s model.Suspicion) bool { return !asked(s) })
@@ -263,7 +264,16 @@ func (r *Reality) reportEnd(w passage, said []model.Suspicion) {
 			return
 		}
 	}
-	r.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: o.Code, Message: o.Reason, Evidence: o.Evidence, Remedy: o.Remedy})
+	r.Vertex.Report(model.Suspicion{Level: doubted(w, model.SuspicionLevelFatal), Code: o.Code, Message: o.Reason, Evidence: o.Evidence, Remedy: o.Remedy})
+}
+
+// doubted is the level of a suspicion about a way that the packet may not take
+// at all: what is not known is no cause.
+func doubted(w passage, level model.SuspicionLevel) model.SuspicionLevel {
+	if len(w.outcome.Doubts) > 0 {
+		return min(level, model.SuspicionLevelWarning)
+	}
+	return level
 }
 
 // reportSilent tells why a machine of the bundle does not answer for its

@@ -101,7 +101,7 @@ func TestTrace(t *testing.T) {
 }
 
 func TestRead(t *testing.T) {
-	rs := parse(t, "*nat\n:PREROUTING ACCEPT\n:A -\n-A PREROUTING -j A\n-A A -g A2\n-A A2 -p tcp -j DROP\nCOMMIT\n*filter\n:INPUT ACCEPT\n")
+	rs := parse(t, "*nat\n:PREROUTING ACCEPT\n:A -\n-A PREROUTING -j A\n-A A -g A2\n-A A2 -p tcp -j DROP\nCOMMIT\n*filter\n:INPUT ACCEPT\nCOMMIT\n")
 	require.Equal(t, []string{"nat", "filter"}, rs.Tables())
 	require.True(t, rs.HasBase("nat", netfilter.Prerouting))
 	require.False(t, rs.HasBase("nat", netfilter.Output))

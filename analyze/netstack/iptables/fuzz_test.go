@@ -56,7 +56,6 @@ func TestRoundTrip(t *testing.T) {
 func TestParseForms(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"counters", "*filter\n:FORWARD DROP [3:4]\n[1:2] -A FORWARD -j ACCEPT\nCOMMIT", "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -j ACCEPT\nCOMMIT\n"},
-		{"no COMMIT", "*filter\n-A FORWARD -j ACCEPT", "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -j ACCEPT\nCOMMIT\n"},
 		{"a rule before its chain", "*filter\n-A A -j ACCEPT\n:A - [0:0]\nCOMMIT", "*filter\n:A - [0:0]\n-A A -j ACCEPT\nCOMMIT\n"},
 		{"carriage returns", "*filter\r\n:A - [0:0]\r\n-A A -j ACCEPT\r\nCOMMIT\r\n", "*filter\n:A - [0:0]\n-A A -j ACCEPT\nCOMMIT\n"},
 		{"a table twice", "*filter\n-A A -j DROP\nCOMMIT\n*filter\n-A A -j ACCEPT\nCOMMIT", "*filter\n:A - [0:0]\n-A A -j DROP\n-A A -j ACCEPT\nCOMMIT\n"},
@@ -65,6 +64,34 @@ func TestParseForms(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.Equal(t, tt.want, parse(t, tt.text).Print())
+		})
+	}
+}
+
+// What could not be read and is no rule makes its table unknown, and only its
+// table, unless it may be any.
+func TestLost(t *testing.T) {
+	for _, tt := range []struct {
+		name, text  string
+		nat, filter bool // are lost
+	}{
+		{"whole", "*nat\n-A PREROUTING -j ACCEPT\nCOMMIT\n*filter\n-A FORWARD -j ACCEPT\nCOMMIT\n", false, false},
+		{"comments", "# Warning: iptables-legacy tables present\n", false, false},
+		{"garbage in a table", "*nat\nfrob\nCOMMIT\n*filter\n-A FORWARD -j ACCEPT\nCOMMIT\n", true, false},
+		{"garbage outside", "<html>\n*filter\n-A FORWARD -j ACCEPT\nCOMMIT\n", true, true},
+		{"cut off", "*nat\n-A PREROUTING -j ACCEPT\nCOMMIT\n*filter\n-A FORWARD -j ACC", false, true},
+		{"an unknown rule is only a rule", "*filter\n-A FORWARD -m quantum -j DROP\nCOMMIT\n", false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rs, _ := parseAny(tt.text)
+			_, _, nat := rs.Lost("nat")
+			what, evidence, filter := rs.Lost("filter")
+			require.Equal(t, tt.nat, nat)
+			require.Equal(t, tt.filter, filter)
+			if filter {
+				require.NotEmpty(t, what)
+				require.Contains(t, evidence, "iptables-save.txt:")
+			}
 		})
 	}
 }

@@ -6,6 +6,7 @@
 package iptables
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -20,12 +21,36 @@ type Ruleset struct {
 	tables        []*table
 	rules         int
 	notUnderstood int
+	lost          loss // a line that may be any table's
+}
+
+// A loss is a line that was not understood and belongs to no rule.
+type loss struct {
+	what string // "" if there is none
+	line int
 }
 
 type table struct {
 	name   string
 	chains []*Chain // in the order of the text
 	byName map[string]*Chain
+	lost   loss
+}
+
+// Lost reports whether the text holds something about a table that could not be
+// read and belongs to no rule: a line that is no command, a table that is cut
+// off. What the table does is then not known.
+func (r *Ruleset) Lost(table string) (what, evidence string, yes bool) {
+	l := r.lost
+	for _, t := range r.tables {
+		if t.name == table && t.lost.what != "" {
+			l = t.lost
+		}
+	}
+	if l.what == "" {
+		return "", "", false
+	}
+	return "what is not understood in the rules: " + l.what, fmt.Sprintf("%s:%d", r.part.File, l.line), true
 }
 
 // A Chain is a list of rules.

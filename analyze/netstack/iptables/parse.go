@@ -28,6 +28,9 @@ func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
 		p.line++
 		p.read(trim(line))
 	}
+	if p.table != nil && p.starred {
+		p.lose("the text ends inside table " + p.table.name + ": no COMMIT")
+	}
 	p.link()
 	p.cutLoops()
 	p.count()
@@ -42,7 +45,8 @@ type parser struct {
 	errs []error
 	line int // number of the line that is being read
 
-	table *table // nil outside of one
+	table   *table // nil outside of one
+	starred bool   // it was begun by "*name", so that COMMIT must end it
 
 	words   []string   // of the line, in memory that each line uses again
 	used    []use      // by the rule, likewise
@@ -56,6 +60,20 @@ func (p *parser) fail(line int, what string) {
 	p.errs = append(p.errs, &netfilter.UnsupportedError{File: p.rs.part.File, Line: line, What: what})
 }
 
+// lose records that the line that is being read is not understood and belongs to
+// no rule: what it would have done is not known. It may be any table's unless
+// one is open.
+func (p *parser) lose(what string) {
+	p.fail(p.line, what)
+	lost := &p.rs.lost
+	if p.table != nil {
+		lost = &p.table.lost
+	}
+	if lost.what == "" {
+		*lost = loss{what, p.line}
+	}
+}
+
 func (p *parser) read(line string) {
 	if line == "" || line[0] == '#' {
 		return
@@ -63,16 +81,17 @@ func (p *parser) read(line string) {
 	switch {
 	case line[0] == '*':
 		p.openTable(trim(line[1:]))
+		p.starred = true
 	case line[0] == ':':
 		p.declare(line[1:])
 	case line == "COMMIT":
-		p.table = nil
+		p.table, p.starred = nil, false
 	case line[0] == '[':
 		if i := strings.IndexByte(line, ']'); i > 0 {
 			p.command(trim(line[i+1:]))
 			return
 		}
-		p.fail(p.line, "line: "+line)
+		p.lose("line: " + line)
 	default:
 		p.command(line)
 	}
@@ -92,7 +111,7 @@ func (p *parser) declare(line string) {
 	name, policy, _ := strings.Cut(line, " ")
 	policy, _, _ = strings.Cut(trim(policy), " ")
 	if !chainName(name) || p.table == nil {
-		p.fail(p.line, "chain: :"+line)
+		p.lose("chain: :" + line)
 		return
 	}
 	c := p.chain(name)
@@ -111,7 +130,7 @@ func (p *parser) setPolicy(c *Chain, policy string) {
 	case policy == "ACCEPT" && c.Policy != netfilter.Continue:
 		c.Policy = netfilter.Accept
 	case policy != "-" && policy != "":
-		p.fail(p.line, "policy of chain "+c.Name+": "+policy)
+		p.lose("policy of chain " + c.Name + ": " + policy)
 	}
 }
 
@@ -145,7 +164,7 @@ func (p *parser) command(line string) {
 	words, err := split(p.words[:0], line)
 	p.words = words
 	if len(words) < 2 || !strings.HasPrefix(words[0], "-") || !chainName(words[1]) {
-		p.fail(p.line, "line: "+line)
+		p.lose("line: " + line)
 		return
 	}
 	if p.table == nil {
@@ -164,7 +183,7 @@ func (p *parser) command(line string) {
 		c.Line = p.line
 		p.setPolicy(c, strings.Join(words[2:], " "))
 	default:
-		p.fail(p.line, "command: "+line)
+		p.lose("command: " + line)
 	}
 }
 
@@ -177,7 +196,7 @@ func (p *parser) insert(line string, words []string, err error) {
 		}
 	}
 	if at < 1 || at > len(c.Rules)+1 {
-		p.fail(p.line, "place to insert a rule at: "+line)
+		p.lose("place to insert a rule at: " + line)
 		at = 1
 	}
 	c.Rules = slices.Insert(c.Rules, at-1, p.rule(trim("-A "+c.Name+" "+afterWords(line, len(words)-len(rest))), rest, err))

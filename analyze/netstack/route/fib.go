@@ -62,6 +62,9 @@ func New(info *nodedump.NetNSInfo) (*FIB, []error) {
 	for i := range info.Routes {
 		f.addRoute(&info.Routes[i], p)
 	}
+	if d := p.doubt(); d != nil {
+		f.v4.doubt, f.v6.doubt = orElse(f.v4.doubt, d), orElse(f.v6.doubt, d)
+	}
 	f.deriveLocal()
 	f.sortTables()
 	f.markOwnGateways()
@@ -115,6 +118,22 @@ func sectionOf(info *nodedump.NetNSInfo, name string, version int) string {
 type problems struct {
 	file string
 	errs []error
+}
+
+// doubt is what every answer depends on if an entry could not be read: nobody
+// knows what it would have taken.
+func (p *problems) doubt() *model.Doubt {
+	if len(p.errs) == 0 {
+		return nil
+	}
+	return &model.Doubt{What: "an entry that could not be read: " + p.errs[0].Error(), Evidence: p.file}
+}
+
+func orElse(a, b *model.Doubt) *model.Doubt {
+	if a != nil {
+		return a
+	}
+	return b
 }
 
 func (p *problems) add(line int, format string, args ...any) {
