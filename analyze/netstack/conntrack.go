@@ -45,10 +45,16 @@ func stateOfStranger(p model.Packet) netfilter.CtState {
 	return netfilter.CtNew
 }
 
+// adopt makes the packet one of an entry's. The first packet of a conversation is
+// new wherever it comes by, a second time too: nobody has answered yet
+// (resolve_normal_ct asks for IPS_SEEN_REPLY).
 func (r *run) adopt(c model.Conn, reply bool) {
 	r.conn = &c
 	r.f.Ct = netfilter.Ct{State: netfilter.CtEstablished, Reply: reply, Original: c.Original, Answer: c.Reply, Mark: c.Mark,
 		SNAT: c.Reply.Dst != c.Original.Src, DNAT: c.Reply.Src != c.Original.Dst}
+	if r.f.Packet.Kind == model.KindOpen && !reply {
+		r.f.Ct.State = netfilter.CtNew
+	}
 }
 
 // trackError finds the entry that an ICMP error is about, by the packet that

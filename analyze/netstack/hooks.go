@@ -182,7 +182,7 @@ func remedyFor(s model.Step) string {
 // does, or applies what they decided then.
 func (r *run) nat(table string) bool {
 	source := r.f.Hook == netfilter.Input || r.f.Hook == netfilter.Postrouting
-	if r.f.Ct.State == netfilter.CtNew && !r.looped {
+	if r.f.Ct.State == netfilter.CtNew && !r.looped && r.conn == nil {
 		before := r.f.Packet
 		if !r.natTables(table, source) {
 			return false

@@ -1,0 +1,27 @@
+package netstack
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// resolve_normal_ct: until somebody has answered, every packet of a conversation
+// is new, also one that comes by a second time. nat is asked only once.
+func TestSecondPassIsStillNew(t *testing.T) {
+	ns := world(t, router, "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -d 10.1.0.9/32 -p tcp -j DNAT --to-destination 10.1.0.8:8080\n"+
+		"-A PREROUTING -i eth1 -p tcp -j DNAT --to-destination 10.0.0.7:1\nCOMMIT\n"+
+		"*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i eth1 -m conntrack --ctstate NEW -j DROP\nCOMMIT\n")
+	call := everybody()
+	first := one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.1.0.9:80"), "eth0", call))
+	require.Equal(t, "forwarded eth1", ended(first))
+	call.Flow = first.Flow
+	again := one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.1.0.9:80"), "eth1", call))
+	require.Equal(t, "dropped netfilter/drop", ended(again))
+	require.Equal(t, "10.1.0.8:8080", again.Packet.Dst.String())
+
+	reply := one(t, ns.Input(first.Packet.Reply(model.KindReply), "eth1", call))
+	require.Equal(t, "forwarded eth0", ended(reply))
+}
