@@ -25,11 +25,11 @@ func (a *Analyzer) Ask(q Question) (*report.Diagnosis, error) {
 		err = sends(q.Source, src)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: source: %w", ErrUsage, err)
+		return nil, usagef("source: %w", err)
 	}
 	dst, err := a.ips.Resolve(q.Destination)
 	if err != nil {
-		return nil, fmt.Errorf("%w: destination: %w", ErrUsage, err)
+		return nil, usagef("destination: %w", err)
 	}
 	from, to, err := pair(src, dst)
 	if err != nil {
@@ -37,12 +37,12 @@ func (a *Analyzer) Ask(q Question) (*report.Diagnosis, error) {
 	}
 	if q.Port != 0 {
 		if to.Port != 0 && to.Port != q.Port {
-			return nil, fmt.Errorf("%w: destination %q names port %d, and port %d is asked for", ErrUsage, q.Destination, to.Port, q.Port)
+			return nil, usagef("destination %q names port %d, and port %d is asked for", q.Destination, to.Port, q.Port)
 		}
 		to.Port = q.Port
 	}
 	if q.Protocol.HasPorts() && to.Port == 0 {
-		return nil, fmt.Errorf("%w: destination %q: no port; name one with --dport", ErrUsage, q.Destination)
+		return nil, usagef("destination %q: no port; name one with --dport", q.Destination)
 	}
 	if q.Protocol == model.ICMP && to.IP.Is6() {
 		q.Protocol = model.ICMPv6
@@ -71,7 +71,7 @@ func pair(src, dst k8s.Target) (from, to model.Endpoint, err error) {
 			}
 		}
 	}
-	return from, to, fmt.Errorf("%w: %s and %s have no address family in common", ErrUsage, src.Endpoint, dst.Endpoint)
+	return from, to, usagef("%s and %s have no address family in common", src.Endpoint, dst.Endpoint)
 }
 
 // Diagnose implements [Network].

@@ -106,7 +106,7 @@ type Analyzer struct {
 // New prepares the analysis of snap.
 func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 	if o.CloudProvider != "" && o.CloudProvider != "generic" {
-		return nil, fmt.Errorf("%w: --cloud-provider %q: only generic is known", ErrUsage, o.CloudProvider)
+		return nil, usagef("--cloud-provider %q: only generic is known", o.CloudProvider)
 	}
 	ips, problems := k8s.NewIPCache(snap)
 	a := &Analyzer{snap: snap, ips: ips, atlas: newAtlas(snap, ips), collector: newCollector(snap, ips)}
@@ -140,7 +140,7 @@ func clusterCIDRs(option string, ips *k8s.IPCache) (cidrs []netip.Prefix, err er
 	for one := range strings.SplitSeq(option, ",") {
 		p, err := netip.ParsePrefix(strings.TrimSpace(one))
 		if err != nil {
-			return nil, fmt.Errorf("%w: --cluster-cidr: %w", ErrUsage, err)
+			return nil, usagef("--cluster-cidr: %w", err)
 		}
 		cidrs = append(cidrs, p)
 	}
@@ -174,7 +174,7 @@ func (a *Analyzer) choose(snap *snapshot.Snapshot, o Options) (*plugin.Descripto
 		}
 		names = append(names, d.Name)
 	}
-	return nil, fmt.Errorf("%w: --network-plugin %q: known are %s", ErrUsage, o.NetworkPlugin, strings.Join(names, ", "))
+	return nil, usagef("--network-plugin %q: known are %s", o.NetworkPlugin, strings.Join(names, ", "))
 }
 
 // services finds out what serves Services.
@@ -190,7 +190,7 @@ func (a *Analyzer) services(snap *snapshot.Snapshot, o Options, env *plugin.Env)
 	case "iptables", "ipvs", "nftables":
 		a.proxyMode = o.ProxyMode
 	default:
-		return fmt.Errorf("%w: --proxy-mode %q: known are iptables, ipvs and nftables", ErrUsage, o.ProxyMode)
+		return usagef("--proxy-mode %q: known are iptables, ipvs and nftables", o.ProxyMode)
 	}
 	config, err := service.ReadConfig(snap)
 	if err != nil {
