@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -40,7 +41,9 @@ func (a *atlas) NetNS(p topology.Place) *netstack.NetNS {
 	}
 	var ns *netstack.NetNS
 	if info, err := a.load(p); err == nil {
-		ns, a.problems[p] = netstack.New(info)
+		var problems []error
+		ns, problems = netstack.New(info)
+		a.problems[p] = append(a.problems[p], problems...)
 	}
 	a.netns[p] = ns
 	return ns
@@ -83,6 +86,8 @@ func (a *atlas) Places(base string) []topology.Place {
 func (a *atlas) pods(base, name string) (places []topology.Place) {
 	dump, err := a.snap.Node(name)
 	if err != nil {
+		host := topology.Place{Base: base, Netns: nodedump.HostNetns}
+		a.problems[host] = append(a.problems[host], fmt.Errorf("which namespaces node %s has, and whose they are: %w", name, err))
 		return nil
 	}
 	load := func(key string) (*nodedump.NetNSInfo, error) { return a.snap.NetNS(name, key) }

@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/k8s"
@@ -111,6 +112,7 @@ func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 	ips, problems := k8s.NewIPCache(snap)
 	a := &Analyzer{snap: snap, ips: ips, atlas: newAtlas(snap, ips), collector: newCollector(snap, ips)}
 	a.note(problems)
+	a.noteParts(snap)
 	d, err := a.choose(snap, o)
 	if err != nil {
 		return nil, err
@@ -145,6 +147,16 @@ func clusterCIDRs(option string, ips *k8s.IPCache) (cidrs []netip.Prefix, err er
 		cidrs = append(cidrs, p)
 	}
 	return cidrs, nil
+}
+
+// noteParts keeps which lists that tell the network plugin could not be read.
+func (a *Analyzer) noteParts(snap *snapshot.Snapshot) {
+	for _, name := range []string{"cluster/daemonsets.yaml", "cluster/configmaps.yaml"} {
+		known := func(d model.Doubt) bool { return strings.Contains(d.What, name) }
+		if p := snap.Part(name); !p.Status.Known() && !slices.ContainsFunc(a.unknowns, known) {
+			a.unknowns = append(a.unknowns, model.Doubt{What: strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", name, p.Status, p.Reason), ": ")})
+		}
+	}
 }
 
 // note keeps what could not be read for the report.
