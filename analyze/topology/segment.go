@@ -41,21 +41,26 @@ func (t *Topology) leave(s *segment, at Place, ns *netstack.NetNS, dev *nodedump
 			}
 		}
 	case "veth":
-		peer, ok := t.Peer(at, dev)
-		switch {
-		case !ok && !netstack.Carrier(dev):
-			return // the other end is down
-		case !ok:
-			s.open, s.underlay = true, s.underlay || at.Netns == nodedump.HostNetns
-			return
-		}
-		t.arrive(s, peer, depth-1)
+		t.cross(s, at, dev, depth)
 	case "vxlan":
 		s.open = s.open || len(ns.FDB(dev.Name, "00:00:00:00:00:00")) > 0
 	default:
 		if !netstack.Unplugged(dev) {
 			s.open, s.underlay = true, true
 		}
+	}
+}
+
+// cross follows a broadcast to the other end of a veth. Where the bundle does not
+// hold that, a host's leads to other machines, unless it is down: then there is
+// no carrier.
+func (t *Topology) cross(s *segment, at Place, dev *nodedump.Interface, depth int) {
+	if peer, ok := t.Peer(at, dev); ok {
+		t.arrive(s, peer, depth-1)
+		return
+	}
+	if netstack.Carrier(dev) {
+		s.open, s.underlay = true, s.underlay || at.Netns == nodedump.HostNetns
 	}
 }
 

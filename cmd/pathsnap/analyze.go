@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -105,8 +106,9 @@ func (a *analysis) run() error {
 // check looks for flags that do not go together, before anything is read.
 func (a *analysis) check(bundle string) error {
 	src, dst, flows := a.c.String("src"), a.c.String("dst"), a.c.String("flows")
+	asked := slices.ContainsFunc([]string{"src", "dst", "dport", "protocol"}, a.c.IsSet)
 	switch {
-	case flows != "" && (src != "" || dst != "" || a.c.IsSet("dport") || a.c.IsSet("protocol")):
+	case flows != "" && asked:
 		return usagef("each line of --flows has its own; leave out --src, --dst, --dport and --protocol")
 	case flows == standard && bundle == standard:
 		return usagef("the bundle and the flows cannot both be on standard input")

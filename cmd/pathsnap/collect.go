@@ -71,11 +71,8 @@ func runCollect(c *cli.Context, std streams, s scope) error {
 	if c.NArg() > 0 {
 		return noCommand(c)
 	}
-	if c.String("external") != "" && c.String("node") != "" {
-		return usagef("--external and --node both name this machine; give one of them")
-	}
-	if s.node && (c.Duration("section-timeout") <= 0 || c.Int("conntrack-max") <= 0) {
-		return usagef("--section-timeout and --conntrack-max must be more than 0")
+	if err := checkCollect(c, s); err != nil {
+		return err
 	}
 	name, err := partName(c, s)
 	if err != nil {
@@ -97,6 +94,17 @@ func runCollect(c *cli.Context, std streams, s scope) error {
 		return err
 	}
 	return warnDenied(std.err, w)
+}
+
+// checkCollect looks for flags that make no sense, before anything is read.
+func checkCollect(c *cli.Context, s scope) error {
+	if c.String("external") != "" && c.String("node") != "" {
+		return usagef("--external and --node both name this machine; give one of them")
+	}
+	if s.node && (c.Duration("section-timeout") <= 0 || c.Int("conntrack-max") <= 0) {
+		return usagef("--section-timeout and --conntrack-max must be more than 0")
+	}
+	return nil
 }
 
 // warnDenied says it if a collector may have been run as the wrong user: the
