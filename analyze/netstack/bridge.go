@@ -23,6 +23,9 @@ func (r *run) bridge(port, bridge *nodedump.Interface) {
 		return
 	}
 	r.step("bridge "+bridge.Name, "", "in by port "+port.Name, r.ns.at(port.Line))
+	if r.f.Packet.DstMAC == port.MAC && bridge.MAC != "" {
+		r.f.Packet.DstMAC = bridge.MAC
+	}
 	switch {
 	case r.callsNetfilter(bridge):
 		r.bridgeNetfilter(port, bridge)
@@ -48,8 +51,9 @@ func (r *run) portWorks(port *nodedump.Interface) bool {
 	return true
 }
 
-// forBridge reports whether the frame is for the host itself: the bridge's own
-// address, or that of one of its ports.
+// forBridge reports whether the frame is given to the host: it bears the bridge's
+// own address, or that of one of its ports. Of these only the one that it came in
+// by makes the host take it (eth_type_trans).
 func (r *run) forBridge(bridge *nodedump.Interface) bool {
 	mac := r.f.Packet.DstMAC
 	if mac == "" || mac == bridge.MAC || mac == broadcastMAC {
@@ -108,8 +112,9 @@ func (r *run) bridgeNetfilter(port, bridge *nodedump.Interface) {
 	case r.f.Packet.Dst.Addr() != dst:
 		r.bridgeTranslated(port, bridge)
 	case r.forBridge(bridge):
-		r.f.Bridged = false
-		r.route(bridge.Name)
+		if r.f.Bridged = false; r.addressed(bridge) {
+			r.route(bridge.Name)
+		}
 	default:
 		r.bridgeForward(port, bridge)
 	}

@@ -185,3 +185,15 @@ func TestResetBackToABridgePortIsNotTranslated(t *testing.T) {
 	require.Equal(t, "rejected netfilter/reject answer=reset", ended(got))
 	require.Empty(t, got.AnswerDev, "it is routed like any other")
 }
+
+// eth_type_trans takes a frame for the port's own address as one for the host,
+// and one for another port's as somebody else's, which ip_rcv discards.
+func TestFramesToPortsAddresses(t *testing.T) {
+	for _, nf := range []string{"0", "1"} {
+		ns := world(t, node+"listen tcp 0.0.0.0:80\nsysctl net.bridge.bridge-nf-call-iptables "+nf, "")
+		for mac, want := range map[string]string{"02:00:00:00:01:01": "delivered answer=reply", "02:00:00:00:01:02": "dropped neigh/wrong"} {
+			got := one(t, ns.Input(frame("tcp 10.244.1.8:4 > 10.244.1.1:80", mac), "veth1", everybody()))
+			require.Equal(t, want, ended(got), "%s %s", nf, mac)
+		}
+	}
+}

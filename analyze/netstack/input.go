@@ -69,9 +69,7 @@ func (r *run) down(dev *nodedump.Interface) {
 // frame gives a frame to the IP layer if it is meant for this device
 // (eth_type_trans; ip_rcv discards PACKET_OTHERHOST).
 func (r *run) frame(dev *nodedump.Interface) {
-	mac := r.f.Packet.DstMAC
-	if mac != "" && dev.MAC != "" && mac != dev.MAC && mac != broadcastMAC {
-		r.end(model.Dropped, "neigh/wrong", fmt.Sprintf("the frame is for %s, %s has %s", mac, dev.Name, dev.MAC), r.ns.at(dev.Line))
+	if !r.addressed(dev) {
 		return
 	}
 	if r.f.Packet.IPv6() && r.sysctl("net.ipv6.conf."+dev.Name+".disable_ipv6") == "1" {
@@ -81,6 +79,17 @@ func (r *run) frame(dev *nodedump.Interface) {
 	if r.hook(netfilter.Prerouting, dev.Name, "") {
 		r.route(dev.Name)
 	}
+}
+
+// addressed reports whether a frame bears the address of a device, and ends the
+// journey of one that does not.
+func (r *run) addressed(dev *nodedump.Interface) bool {
+	mac := r.f.Packet.DstMAC
+	if mac == "" || dev.MAC == "" || mac == dev.MAC || mac == broadcastMAC {
+		return true
+	}
+	r.end(model.Dropped, "neigh/wrong", fmt.Sprintf("the frame is for %s, %s has %s", mac, dev.Name, dev.MAC), r.ns.at(dev.Line))
+	return false
 }
 
 const broadcastMAC = "ff:ff:ff:ff:ff:ff"
