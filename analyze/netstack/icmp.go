@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -52,10 +53,14 @@ func (r *run) icmpError(name string) {
 	r.sendError(model.ICMP, u.type4, u.code4)
 }
 
-// fragNeeded tells the sender that its packet is larger than mtu.
-func (r *run) fragNeeded(mtu int) {
-	r.end(model.TooBig, "mtu/too-small", "", r.ns.Info.File)
-	r.out.Reason = "the packet is larger than the MTU of its way out"
+// fragNeeded tells the sender that its packet is larger than what dev takes.
+func (r *run) fragNeeded(mtu int, dev string) {
+	at := r.ns.Info.File
+	if d, ok := r.ns.Device(dev); ok {
+		at = r.ns.at(d.Line)
+	}
+	r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, the way out by %s takes %d", r.f.Packet.Size, dev, mtu), at)
+	r.out.Remedy = "let the ICMP error about it reach the sender, or make the MTUs agree"
 	if r.f.Packet.IPv6() {
 		r.sendError(model.ICMPv6, 2, 0)
 	} else {

@@ -215,7 +215,7 @@ func (r *run) forward(in string, res route.Result) {
 		return
 	}
 	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
-		r.fragNeeded(mtu)
+		r.fragNeeded(mtu, res.Dev)
 		return
 	}
 	if r.hook(netfilter.Forward, in, res.Dev) {

@@ -197,7 +197,7 @@ func (r *run) cut(res route.Result) bool {
 	case mtu == 0 || r.f.Packet.Size <= mtu:
 		return true
 	case r.tooBig(mtu, res.Dev):
-		r.fragNeeded(mtu)
+		r.fragNeeded(mtu, res.Dev)
 		return false
 	}
 	r.f.Packet.Size = mtu

@@ -97,7 +97,7 @@ func (r *run) outer(dev *nodedump.Interface, res route.Result, inner model.Packe
 	}
 	headroom := vxlanHeadroom(r.f.Packet.IPv6())
 	r.f.Packet = inner
-	r.fragNeeded(mtu - headroom)
+	r.fragNeeded(mtu-headroom, res.Dev)
 	r.out.innerTold = true
 }
 
