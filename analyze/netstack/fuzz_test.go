@@ -1,0 +1,36 @@
+package netstack
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// Whatever netns.json and iptables-save.txt hold, a namespace can be made of it,
+// and packets end in it somehow.
+func FuzzNew(f *testing.F) {
+	for _, lines := range []string{router, node + remote} {
+		ns := world(&testing.T{}, lines, "")
+		text, err := json.Marshal(ns.Info)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text, "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.1/32 -p tcp -j DNAT --to-destination 10.244.1.8:80\nCOMMIT\n")
+	}
+	f.Fuzz(func(t *testing.T, text []byte, rules string) {
+		var info nodedump.NetNSInfo
+		if json.Unmarshal(text, &info) != nil || len(info.Interfaces) > 64 {
+			return
+		}
+		info.File = "n/netns/host/netns.json"
+		info.IPTables = part("iptables-save.txt", rules)
+		ns, _ := New(&info)
+		for _, p := range []string{"tcp 10.244.1.8:4 > 10.96.0.1:80", "udp 10.0.0.9:4 > 10.244.2.9:53", "icmp 10.0.0.9 > 10.0.0.1"} {
+			for i := range info.Interfaces {
+				ns.Input(pkt(p), info.Interfaces[i].Name, everybody())
+			}
+			ns.Output(pkt(p), "", Call{})
+		}
+	})
+}
