@@ -152,15 +152,23 @@ func (a *atlas) Pod(ip netip.Addr) (topology.Place, bool) {
 	return a.podPlace(model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name})
 }
 
-// Owner implements [topology.Atlas].
+// Owner implements [topology.Atlas]. An address that the cluster gives a machine
+// and that none of its devices has is somebody else's to translate: a cloud's.
 func (a *atlas) Owner(ip netip.Addr) (topology.Place, bool) {
+	place := topology.Place{Netns: nodedump.HostNetns}
 	if name, ok := a.ips.GetNodeNameFromIP(ip); ok {
-		return topology.Place{Base: "nodes/" + name, Netns: nodedump.HostNetns}, true
+		place.Base = "nodes/" + name
+	} else if name, ok := a.ips.GetExternalFromIP(ip); ok {
+		place.Base = "external/" + name
+	} else {
+		return topology.Place{}, false
 	}
-	if name, ok := a.ips.GetExternalFromIP(ip); ok {
-		return topology.Place{Base: "external/" + name, Netns: nodedump.HostNetns}, true
+	if ns := a.NetNS(place); ns != nil {
+		if _, ok := ns.FIB.DeviceOwning(ip); !ok {
+			return topology.Place{}, false
+		}
 	}
-	return topology.Place{}, false
+	return place, true
 }
 
 var _ topology.Atlas = (*atlas)(nil)
