@@ -127,7 +127,6 @@ type conversation struct {
 type branch struct {
 	request *model.Visit // where the request ended
 	reply   *model.Visit // where what came back ended, nil if nothing did
-	data    *model.Visit // where full-size data was lost, nil if it passes
 	outcome model.Outcome
 }
 

@@ -29,7 +29,6 @@ func (c *conversation) stalls(b *branch) (bool, error) {
 	}{{c.client, opened}, {b.request.Node.Hop, answered}} {
 		lost, err := c.lost(way.from, way.tuple, size, flow)
 		if err != nil || lost != nil {
-			b.data = lost
 			return lost != nil, err
 		}
 	}

@@ -44,11 +44,7 @@ func (r *run) hook(h netfilter.Hook, in, out string) bool {
 		}
 	}
 	what, evidence, yes := r.ns.nft.Opaque(&r.f)
-	if yes && r.f.Choices.Doubt(model.Doubt{What: what, Evidence: evidence}) {
-		r.end(model.Unknown, "", what, evidence)
-		return false
-	}
-	return true
+	return !yes || !r.forks(model.Doubt{What: what, Evidence: evidence})
 }
 
 // stage runs one step of a hook.
@@ -86,25 +82,7 @@ func (r *run) blind() bool {
 	if part.Status.Known() {
 		return false
 	}
-	what := "the rules of this namespace: iptables-save is " + statusText(part)
-	if r.asked(what) {
-		return false
-	}
-	if r.f.Choices.Doubt(model.Doubt{What: what, Evidence: part.File}) {
-		r.end(model.Unknown, "", what, part.File)
-		return true
-	}
-	return false
-}
-
-// asked reports whether the branch has already met the doubt.
-func (r *run) asked(what string) bool {
-	for _, d := range r.f.Choices.Doubts() {
-		if d.What == what {
-			return true
-		}
-	}
-	return false
+	return r.forks(model.Doubt{What: "the rules of this namespace: iptables-save is " + statusText(part), Evidence: part.File})
 }
 
 // table runs one table of both backends and reports whether the packet came
@@ -122,11 +100,7 @@ func (r *run) table(name string) bool {
 // read; the other branch goes on as if that did nothing.
 func (r *run) unreadable(set *iptables.Ruleset, table string) bool {
 	what, evidence, yes := set.Lost(table)
-	if !yes || r.asked(what) || !r.f.Choices.Doubt(model.Doubt{What: what, Evidence: evidence}) {
-		return false
-	}
-	r.end(model.Unknown, "", what, evidence)
-	return true
+	return yes && r.forks(model.Doubt{What: what, Evidence: evidence})
 }
 
 // verdict runs one table of one backend.

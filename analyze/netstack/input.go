@@ -112,7 +112,6 @@ func (r *run) route(in string) {
 	}
 	switch res.Type {
 	case route.TypeLocal:
-		r.f.Packet.TOS = q.TOS
 		r.localIn(in)
 	case route.TypeUnicast:
 		r.forward(in, res)
@@ -132,11 +131,7 @@ func (r *run) query() route.Query {
 // sure ends the journey on one branch if the routing decision depends on what
 // the dump does not tell.
 func (r *run) sure(res route.Result) bool {
-	if res.Doubt == nil || !r.f.Choices.Doubt(*res.Doubt) {
-		return true
-	}
-	r.end(model.Unknown, "", res.Doubt.What, res.Doubt.Evidence)
-	return false
+	return res.Doubt == nil || !r.forks(*res.Doubt)
 }
 
 func routeAction(res route.Result) string {

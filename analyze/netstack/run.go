@@ -3,6 +3,7 @@ package netstack
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
@@ -153,6 +154,21 @@ func (r *run) tooDeep() bool {
 	return true
 }
 
+// forks ends the journey on one branch for what the bundle does not tell, and
+// reports whether this is the one. The other goes on, and is not asked again.
+func (r *run) forks(d model.Doubt) bool {
+	if r.asked(d.What) || !r.f.Choices.Doubt(d) {
+		return false
+	}
+	r.end(model.Unknown, "", d.What, d.Evidence)
+	return true
+}
+
+// asked reports whether the branch has already met the doubt.
+func (r *run) asked(what string) bool {
+	return slices.ContainsFunc(r.f.Choices.Doubts(), func(d model.Doubt) bool { return d.What == what })
+}
+
 // opaque asks about a program that may do anything to the packet, and reports
 // whether the branch ended there.
 func (r *run) opaque(hook, dev string) bool {
@@ -161,9 +177,7 @@ func (r *run) opaque(hook, dev string) bool {
 		if p.Hook != hook || p.Dev != dev {
 			continue
 		}
-		what := programDoubt(p)
-		if r.f.Choices.Doubt(model.Doubt{What: what, Evidence: r.ns.at(p.Line)}) {
-			r.end(model.Unknown, "", what+" is not known", r.ns.at(p.Line))
+		if r.forks(model.Doubt{What: programDoubt(p), Evidence: r.ns.at(p.Line)}) {
 			return true
 		}
 	}

@@ -67,7 +67,7 @@ func (r *run) emit(p model.Packet, dev string) {
 
 // leave ends the journey in this namespace: the frame is on its way.
 func (r *run) leave(dev *nodedump.Interface) {
-	if r.opaqueOnce("tc-egress", dev.Name) {
+	if r.opaque("tc-egress", dev.Name) {
 		return
 	}
 	if mac := r.f.Packet.DstMAC; r.told && r.wire != nil && r.wire.Lost(r.ns, dev.Name, mac) {
@@ -76,17 +76,6 @@ func (r *run) leave(dev *nodedump.Interface) {
 	}
 	r.step("device", "", "out "+dev.Name, r.ns.at(dev.Line))
 	r.out.Disposition, r.out.Dev, r.out.NextHop = model.Forwarded, dev.Name, r.nexthop
-}
-
-// opaqueOnce is opaque for a bridge port, whose own egress programs transmit
-// has not asked for.
-func (r *run) opaqueOnce(hook, dev string) bool {
-	for i := range r.ns.Info.Programs {
-		if p := &r.ns.Info.Programs[i]; p.Hook == hook && p.Dev == dev && r.asked(programDoubt(p)) {
-			return false
-		}
-	}
-	return r.opaque(hook, dev)
 }
 
 func needsNeighbour(dev *nodedump.Interface) bool {

@@ -24,21 +24,6 @@ func NewReality(env Env, hop model.Hop, place topology.Place, ns *netstack.NetNS
 // Node implements [model.NetNodeAction].
 func (r *Reality) Node() *model.NetNode { return r.Vertex }
 
-// Send implements [model.NetNodeAction].
-func (r *Reality) Send(dst model.Endpoint, protocol model.Protocol) ([]model.Transmission, error) {
-	return transmissions(r.born(Opening(dst, protocol), nil)), nil
-}
-
-// Receive implements [model.NetNodeAction].
-func (r *Reality) Receive(upstream *model.Link) ([]model.Transmission, error) {
-	return transmissions(r.arrived(upstream)), nil
-}
-
-// Respond implements [model.Responder].
-func (r *Reality) Respond(v *model.Visit) ([]model.Transmission, error) {
-	return transmissions(r.answered(v)), nil
-}
-
 // SendPacket sends a packet of the walk's own making after parent, such as the
 // data of an opened conversation.
 func (r *Reality) SendPacket(p model.Packet, parent *model.Visit) ([]model.Transmission, error) {
