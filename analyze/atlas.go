@@ -96,7 +96,7 @@ func (a *atlas) pods(base, name string) (places []topology.Place) {
 		places = append(places, p)
 		a.hops[p] = model.Hop{Type: model.NetNodeTypeGeneric, ID: p.ID()}
 		if n.PodName != "" {
-			a.hops[p] = model.Hop{Type: model.NetNodeTypePod, ID: n.Namespace + "/" + n.PodName}
+			a.hops[p] = model.PodHop(n.Namespace, n.PodName)
 		}
 	}
 	return places
@@ -149,7 +149,7 @@ func (a *atlas) Pod(ip netip.Addr) (topology.Place, bool) {
 	if !ok {
 		return topology.Place{}, false
 	}
-	return a.podPlace(model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name})
+	return a.podPlace(model.PodHop(pod.Namespace, pod.Name))
 }
 
 // Owner implements [topology.Atlas]. An address that the cluster gives a machine

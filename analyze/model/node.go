@@ -18,6 +18,9 @@ type Hop struct {
 	ID   string // "namespace/name" of a pod, name of a node or external host, address of the rest
 }
 
+// PodHop names the NetNode of a pod.
+func PodHop(namespace, name string) Hop { return Hop{NetNodeTypePod, namespace + "/" + name} }
+
 func (h Hop) String() string { return string(h.Type) + ":" + h.ID }
 
 // A Transmission is a packet on its way to the next hop.

@@ -55,9 +55,7 @@ const vxlanSourcePort = 50000
 func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
 	inner := r.f
 	r.f = netfilter.Frame{Packet: outer, Choices: inner.Choices, Env: inner.Env, Trace: inner.Trace}
-	r.conn, r.looped, r.in = nil, false, ""
-	wasLocal := r.local
-	r.local = true
+	r.conn, r.local, r.looped, r.in = nil, true, false, ""
 	q := r.query()
 	if dev.VXLAN != nil && dev.VXLAN.Link != 0 {
 		if link, ok := r.ns.byIndex[dev.VXLAN.Link]; ok {
@@ -80,7 +78,6 @@ func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
 			r.out.Answer = nil
 		}
 	}
-	r.local = wasLocal
 }
 
 // outer sends the outer packet. If it is too big it is cut, or lost without a

@@ -155,7 +155,7 @@ func (h *Host) toBackend(upstream *model.Link, protocol model.Protocol, backend 
 // nextFor is where a packet to a pod goes next.
 func (h *Host) nextFor(pod *corev1.Pod) model.Hop {
 	if pod.Spec.NodeName == h.Info.NodeName {
-		return model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name}
+		return model.PodHop(pod.Namespace, pod.Name)
 	}
 	return model.Hop{Type: model.NetNodeTypeNode, ID: pod.Spec.NodeName}
 }

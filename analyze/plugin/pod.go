@@ -28,7 +28,7 @@ type Uplink func(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip.Addr)
 // NewSimpleVEthPod returns the vertex of a pod whose device to the node is
 // called ifName.
 func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string, uplink Uplink) (model.NetNodeAction, error) {
-	hop := model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.PodName}
+	hop := model.PodHop(pod.Namespace, pod.PodName)
 	place := topology.Place{Base: placeOf(pod.NodeName).Base, Netns: pod.Netns}
 	if pod.Info == nil {
 		return NewAbsent(hop, pod.Missing), nil

@@ -162,7 +162,7 @@ func (r *Reality) unseen(link *model.Link) model.Transmission {
 func (r *Reality) outside(link *model.Link, o netstack.Outcome) model.Transmission {
 	if pod, ok := r.env.IPCache.GetPodFromIP(o.NextHop); ok {
 		link.Type = model.LinkVeth
-		return model.Transmission{NextHop: model.Hop{Type: model.NetNodeTypePod, ID: pod.Namespace + "/" + pod.Name}, Link: link}
+		return model.Transmission{NextHop: model.PodHop(pod.Namespace, pod.Name), Link: link}
 	}
 	if node, ok := r.env.IPCache.GetNodeNameFromIP(o.NextHop); ok && r.env.Atlas.NetNS(placeOf(node)) == nil {
 		return model.Transmission{NextHop: model.Hop{Type: model.NetNodeTypeNode, ID: node}, Link: link}

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/topology"
@@ -59,11 +60,13 @@ func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
 
 // podPlace finds the namespace of a pod, nil if it was not collected.
 func podPlace(env Env, pod *corev1.Pod) (topology.Place, *netstack.NetNS) {
-	base := placeOf(pod.Spec.NodeName).Base
-	for _, p := range env.Atlas.Places(base) {
-		if hop := env.HopOf(p); hop.ID == pod.Namespace+"/"+pod.Name && p != p.Host() {
-			return p, env.Atlas.NetNS(p)
-		}
+	ip, err := netip.ParseAddr(pod.Status.PodIP)
+	if err != nil {
+		return topology.Place{}, nil
 	}
-	return topology.Place{}, nil
+	place, ok := env.Atlas.Pod(ip)
+	if !ok || env.HopOf(place) != model.PodHop(pod.Namespace, pod.Name) {
+		return topology.Place{}, nil
+	}
+	return place, env.Atlas.NetNS(place)
 }
