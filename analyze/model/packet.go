@@ -48,8 +48,9 @@ type Packet struct {
 	Src, Dst netip.AddrPort // ports are valid iff Protocol.HasPorts(); an unset Src is chosen by the sender's routes
 	Mark     uint32         // skb mark; it does not leave the network namespace
 	TOS      uint8
-	Size     int  // length of the IP packet in bytes, 0 for a small one that fits any MTU
-	DF       bool // don't fragment; always so for IPv6
+	TTL      uint8 // or hop limit, 0 if it is not known: what the sender's system starts with
+	Size     int   // length of the IP packet in bytes, 0 for a small one that fits any MTU
+	DF       bool  // don't fragment; always so for IPv6
 
 	ICMPType, ICMPCode uint8 // valid iff Protocol is ICMP or ICMPv6
 
@@ -74,8 +75,11 @@ func (p Packet) Tuple() Tuple { return Tuple{p.Protocol, p.Src, p.Dst} }
 
 func (p Packet) String() string {
 	s := fmt.Sprintf("%s %s > %s", p.Protocol, endText(p.Protocol, p.Src), endText(p.Protocol, p.Dst))
+	if !p.Src.Addr().IsValid() {
+		s = fmt.Sprintf("%s > %s", p.Protocol, endText(p.Protocol, p.Dst))
+	}
 	switch {
-	case p.Kind == KindError:
+	case p.Kind == KindError, p.Kind == KindOpen && p.isICMP() && !p.IsEcho():
 		s = fmt.Sprintf("%s type %d code %d", s, p.ICMPType, p.ICMPCode)
 	case p.Kind != KindOpen:
 		s += " " + p.Kind.String()
@@ -84,6 +88,13 @@ func (p Packet) String() string {
 		s += " (" + p.Encap.String() + ")"
 	}
 	return s
+}
+
+func (p Packet) isICMP() bool { return p.Protocol == ICMP || p.Protocol == ICMPv6 }
+
+// IsEcho reports whether p is an echo request.
+func (p Packet) IsEcho() bool {
+	return p.Protocol == ICMP && p.ICMPType == icmpEcho || p.Protocol == ICMPv6 && p.ICMPType == icmpv6Echo
 }
 
 func endText(proto Protocol, a netip.AddrPort) string {

@@ -129,7 +129,7 @@ func (r *run) bridgeNetfilter(port, bridge *nodedump.Interface) {
 func (r *run) bridgeTranslated(port, bridge *nodedump.Interface) {
 	q := r.query()
 	q.IIf = bridge.Name
-	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	res := r.lookup(q)
 	if !r.sure(res) {
 		return
 	}

@@ -98,7 +98,7 @@ const broadcastMAC = "ff:ff:ff:ff:ff:ff"
 func (r *run) route(in string) {
 	q := r.query()
 	q.IIf = in
-	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	res := r.lookup(q)
 	if !r.sure(res) {
 		return
 	}
@@ -120,6 +120,12 @@ func (r *run) route(in string) {
 	default:
 		r.refusedByRoute(in, res)
 	}
+}
+
+// lookup asks the routes, and remembers the answer as the last decision.
+func (r *run) lookup(q route.Query) route.Result {
+	r.out.Route = r.ns.FIB.Lookup(q, r.f.Choices)
+	return r.out.Route
 }
 
 // query is the flow key of the packet.
@@ -209,10 +215,14 @@ func (r *run) forward(in string, res route.Result) {
 		r.notForwarding(in)
 		return
 	}
+	if r.exceeded() {
+		return
+	}
 	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
 		r.fragNeeded(mtu, res.Dev)
 		return
 	}
+	r.aged()
 	if r.hook(netfilter.Forward, in, res.Dev) {
 		r.postrouting(res)
 	}

@@ -21,7 +21,7 @@ func (r *run) output(p model.Packet, oif string) {
 	}
 	q := r.query()
 	q.OIf, q.AnySrc = oif, p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
-	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	res := r.lookup(q)
 	if !r.sure(res) {
 		return
 	}
@@ -39,6 +39,7 @@ func (r *run) output(p model.Packet, oif string) {
 		sent := r.f.Packet.Tuple()
 		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent})
 	}
+	r.setTTL(res)
 	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
 		r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, %s takes %d", r.f.Packet.Size, res.Dev, mtu), res.Evidence)
 		r.out.LocalError = true
@@ -56,7 +57,7 @@ func (r *run) connected(first route.Result, oif string) route.Result {
 	}
 	q := r.query()
 	q.OIf = oif
-	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	res := r.lookup(q)
 	if res.Text != first.Text {
 		r.step("route", res.Text, "with its source: "+routeAction(res), res.Evidence)
 	}
@@ -97,7 +98,7 @@ func (r *run) localOut(res route.Result) {
 func (r *run) reroute() bool {
 	q := r.query()
 	q.AnySrc = true
-	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	res := r.lookup(q)
 	if !r.sure(res) {
 		return false
 	}

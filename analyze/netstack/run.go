@@ -36,9 +36,10 @@ type Outcome struct {
 	Packet      model.Packet      // as it left, or as it was when it ended
 	Disposition model.Disposition // Forwarded: it left by Dev
 	Dev         string
-	Netns       string     // ID of the namespace
-	NextHop     netip.Addr // to whom, if the frame needed one
-	Code        string     // suspicion code of what stopped it, "" if it went on
+	Netns       string       // ID of the namespace
+	NextHop     netip.Addr   // to whom, if the frame needed one
+	Route       route.Result // the last routing decision; its Type is "" if there was none
+	Code        string       // suspicion code of what stopped it, "" if it went on
 	Reason      string
 	Evidence    string
 	Remedy      string

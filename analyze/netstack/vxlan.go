@@ -62,13 +62,14 @@ func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
 			q.OIf = link.Name
 		}
 	}
-	res := r.ns.FIB.Lookup(q, r.f.Choices)
+	res := r.lookup(q)
 	if r.sure(res) {
 		r.step("route", res.Text, "outer: "+routeAction(res), res.Evidence)
 		if r.sendable(res) {
 			if !outer.Src.Addr().IsValid() {
 				r.f.Packet.Src = netip.AddrPortFrom(res.Src, vxlanSourcePort)
 			}
+			r.setTTL(res)
 			r.outer(dev, res, inner.Packet)
 		}
 	}

@@ -34,7 +34,7 @@ func sysctlKnobs() []knobs {
 		{"ipv6", false, "bindv6only ip_nonlocal_bind fwmark_reflect fib_multipath_hash_policy"},
 		{"ipv6/icmp", false, "ratelimit echo_ignore_all"},
 		{"ipv6/conf", true, "forwarding force_forwarding disable_ipv6 accept_ra accept_redirects accept_source_route proxy_ndp " +
-			"disable_policy ignore_routes_with_linkdown drop_unicast_in_l2_multicast seg6_enabled accept_dad"},
+			"disable_policy ignore_routes_with_linkdown drop_unicast_in_l2_multicast seg6_enabled accept_dad hop_limit"},
 		{"netfilter", false, "nf_conntrack_max nf_conntrack_count nf_conntrack_buckets nf_conntrack_checksum " +
 			"nf_conntrack_tcp_be_liberal nf_conntrack_tcp_loose nf_conntrack_tcp_ignore_invalid_rst nf_conntrack_helper " +
 			"nf_hooks_lwtunnel"},
