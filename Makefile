@@ -17,7 +17,10 @@ LAB      ?= help
 LINTER   := bin/golangci-lint
 LINT_VERSION := v2.5.0
 
-.PHONY: help demo build test unit vet race cover fuzz bench golden generate stale lint lab check clean
+KERNEL_CASES ?= 20000
+KERNEL_SEED  ?= 0
+
+.PHONY: help demo build test unit vet race cover fuzz kernel bench golden generate stale lint lab check clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +58,9 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 	    go test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
 	  done || exit 1; \
 	done
+
+kernel: ## as root: give the same packets to the kernel and to the simulation (KERNEL_CASES random ones, KERNEL_SEED)
+	go test ./fixtures/kernel -v -timeout 30m -cases $(KERNEL_CASES) -seed $(KERNEL_SEED)
 
 bench: ## run the benchmarks (BENCH=name to choose)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
