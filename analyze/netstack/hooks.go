@@ -6,61 +6,48 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/iptables"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/nftables"
 )
 
-// A stage is one step of a hook, in the order of netfilter's priorities.
-type stage struct {
-	table string // "" is conntrack
-	nat   bool
-}
-
-// stages returns what runs at a hook, in order: raw -300, conntrack -200,
-// mangle -150, nat for destinations -100, filter 0, security 50, nat for
-// sources 100 (include/uapi/linux/netfilter_ipv4.h).
-func stages(h netfilter.Hook) []stage {
-	switch h {
-	case netfilter.Prerouting:
-		return []stage{{table: "raw"}, {}, {table: "mangle"}, {table: "nat", nat: true}}
-	case netfilter.Output:
-		return []stage{{table: "raw"}, {}, {table: "mangle"}, {table: "nat", nat: true}, {table: "filter"}, {table: "security"}}
-	case netfilter.Input:
-		return []stage{{table: "mangle"}, {table: "filter"}, {table: "security"}, {table: "nat", nat: true}}
-	case netfilter.Forward:
-		return []stage{{table: "mangle"}, {table: "filter"}, {table: "security"}}
-	}
-	return []stage{{table: "mangle"}, {table: "nat", nat: true}}
-}
-
-// hook runs the packet through every table of a hook, and reports whether it
-// came out. If it did not, the journey has ended.
+// hook runs the packet through all that is registered at a hook, and reports
+// whether it came out. If it did not, the journey has ended.
 func (r *run) hook(h netfilter.Hook, in, out string) bool {
 	r.f.Hook, r.f.In, r.f.Out = h, in, out
 	if r.blind() {
 		return false
 	}
-	for _, s := range stages(h) {
-		if !r.stage(s) {
-			return false
-		}
+	if r.f.Packet.IPv6() {
+		return r.pass(r.ns.hooks6[h])
 	}
-	what, evidence, yes := r.ns.nft.Opaque(&r.f)
-	return !yes || !r.forks(model.Doubt{What: what, Evidence: evidence})
+	return r.pass(r.ns.hooks4[h])
 }
 
-// stage runs one step of a hook.
-func (r *run) stage(s stage) bool {
-	switch {
-	case s.table == "":
-		r.track()
-		return true
-	case s.nat:
-		return r.nat(s.table)
-	}
+// table runs one table of one backend, and reports whether the packet came out
+// of it.
+func (r *run) table(set *iptables.Ruleset, name string) bool {
 	before := r.f.Packet
-	if !r.table(s.table) {
+	if r.unreadable(set, name) || set.HasBase(name, r.f.Hook) && !r.decided(set.Run(name, &r.f), name) {
 		return false
 	}
-	if r.f.Hook == netfilter.Output && s.table == "mangle" && rerouted(before, r.f.Packet) {
+	if r.f.Hook == netfilter.Output && name == "mangle" && rerouted(before, r.f.Packet) {
+		return r.reroute()
+	}
+	return true
+}
+
+// natTable runs the nat table of one backend.
+func (r *run) natTable(set *iptables.Ruleset) bool {
+	return !r.unreadable(set, "nat") && (!set.HasBase("nat", r.f.Hook) || r.decided(set.Run("nat", &r.f), "nat"))
+}
+
+// base runs a base chain of nftables. One of type route sends a packet that it
+// has changed by another route (nft_route_ipv4_hook).
+func (r *run) base(set *nftables.Ruleset, b *nftables.Base) bool {
+	before := r.f.Packet
+	if !r.decided(set.Run(b, &r.f), b.Table) {
+		return false
+	}
+	if b.Type == "route" && r.f.Hook == netfilter.Output && rerouted(before, r.f.Packet) {
 		return r.reroute()
 	}
 	return true
@@ -85,17 +72,6 @@ func (r *run) blind() bool {
 	return r.forks(model.Doubt{What: "the rules of this namespace: iptables-save is " + statusText(part), Evidence: part.File})
 }
 
-// table runs one table of both backends and reports whether the packet came
-// out of it.
-func (r *run) table(name string) bool {
-	for _, set := range r.ns.Tables(r.f.Packet.IPv6()) {
-		if r.unreadable(set, name) || set.HasBase(name, r.f.Hook) && !r.verdict(set, name) {
-			return false
-		}
-	}
-	return true
-}
-
 // unreadable ends the journey on one branch if a table holds what could not be
 // read; the other branch goes on as if that did nothing.
 func (r *run) unreadable(set *iptables.Ruleset, table string) bool {
@@ -103,9 +79,8 @@ func (r *run) unreadable(set *iptables.Ruleset, table string) bool {
 	return yes && r.forks(model.Doubt{What: what, Evidence: evidence})
 }
 
-// verdict runs one table of one backend.
-func (r *run) verdict(set *iptables.Ruleset, table string) bool {
-	v := set.Run(table, &r.f)
+// decided does what a table says of the packet, and reports whether it goes on.
+func (r *run) decided(v netfilter.Verdict, table string) bool {
 	last := model.Step{}
 	if n := len(r.f.Trace); n > 0 {
 		last = r.f.Trace[n-1]
@@ -152,36 +127,24 @@ func remedyFor(s model.Step) string {
 	return fmt.Sprintf("delete the rule, or accept the packet before it: %s", s.Rule)
 }
 
-// nat consults the nat tables, which only the first packet of a conversation
-// does, or applies what they decided then.
-func (r *run) nat(table string) bool {
-	source := r.f.Hook == netfilter.Input || r.f.Hook == netfilter.Postrouting
-	if r.f.Ct.State == netfilter.CtNew && !r.looped && r.conn == nil {
-		before := r.f.Packet
-		if !r.natTables(table, source) {
-			return false
-		}
-		return r.translated(before, source)
-	}
-	if r.conn == nil || r.looped {
+// nat consults the chains of type nat, which only the first packet of a
+// conversation does, or applies what they decided then.
+func (r *run) nat(chains pipeline, source bool) bool {
+	if r.looped {
 		return true
 	}
 	before := r.f.Packet
-	r.applyConn(source)
-	return r.translated(before, source)
-}
-
-// natTables runs the nat table of each backend until one has translated.
-func (r *run) natTables(table string, source bool) bool {
-	for _, set := range r.ns.Tables(r.f.Packet.IPv6()) {
-		if source && r.f.Ct.SNAT && r.f.Packet.Src != r.f.Ct.Original.Src || !source && r.f.Packet.Dst != r.f.Ct.Original.Dst {
-			return true
-		}
-		if r.unreadable(set, table) || set.HasBase(table, r.f.Hook) && !r.verdict(set, table) {
-			return false
-		}
+	if r.conn != nil {
+		r.applyConn(source)
+		return r.translated(before, source)
 	}
-	return true
+	if r.f.Ct.State != netfilter.CtNew {
+		return true
+	}
+	r.f.Bound = false
+	on := r.pass(chains)
+	r.f.Bound = false
+	return on && r.translated(before, source)
 }
 
 // translated tells of a translation, and routes again a packet that was born

@@ -40,6 +40,8 @@ type NetNS struct {
 
 	v4, v6  family
 	nft     *nftables.Ruleset
+	hooks4  pipelines // of IPv4
+	hooks6  pipelines
 	byIndex map[int]*nodedump.Interface
 	neigh   map[neighKey]*nodedump.Neighbour
 	ports   map[string][]*nodedump.Interface // of a bridge, in order of index
@@ -82,6 +84,7 @@ func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
 	add(e)
 	add(ns.index())
 	ns.unknown = ns.blind()
+	ns.hooks4, ns.hooks6 = ns.newPipelines(false), ns.newPipelines(true)
 	return ns, errs
 }
 

@@ -2,30 +2,18 @@ package iptables
 
 import (
 	"fmt"
-	"math/big"
 	"net/netip"
 	"strings"
 
-	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
-// maxAddrs bounds the addresses of a range that are followed one by one.
-const maxAddrs = 64
-
 func addrPort(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
-
-// natRange is what an address and port may become.
-type natRange struct {
-	lo, hi netip.Addr // invalid if the address stays
-	ports  portRange  // not set if the port stays
-	base   int        // of shifted ports, else -1
-}
 
 // parseNATRange reads "ADDR[-ADDR][:PORT[-PORT[/BASE]]]", with the addresses
 // in brackets if they are IPv6 and ports follow.
-func parseNATRange(s string) (n natRange, err error) {
-	n.base = -1
+func parseNATRange(s string) (n netfilter.NATRange, err error) {
+	n.Base = -1
 	addrs, ports := s, ""
 	if rest, ok := strings.CutPrefix(s, "["); ok {
 		end := strings.IndexByte(rest, ']')
@@ -37,126 +25,35 @@ func parseNATRange(s string) (n natRange, err error) {
 		addrs, ports, _ = strings.Cut(s, ":")
 	}
 	if addrs != "" {
-		if n.lo, n.hi, err = parseAddrRange(addrs); err != nil {
+		if n.Lo, n.Hi, err = parseAddrRange(addrs); err != nil {
 			return n, err
 		}
 	}
 	if ports != "" {
-		err = n.parsePorts(ports)
+		err = parseNATPorts(&n, ports)
 	}
 	return n, err
 }
 
-// parsePorts reads "PORT[-PORT[/BASE]]".
-func (n *natRange) parsePorts(s string) error {
+// parseNATPorts reads "PORT[-PORT[/BASE]]".
+func parseNATPorts(n *netfilter.NATRange, s string) error {
 	span, base, shifted := strings.Cut(s, "/")
 	lo, hi, err := parseSpan(span, "-")
 	if err != nil {
 		return err
 	}
-	n.ports = portRange{lo: lo, hi: hi, set: true}
+	n.PortLo, n.PortHi, n.HasPorts = lo, hi, true
 	if !shifted {
 		return nil
 	}
 	b, err := parseUint(base, 16)
-	n.base = int(b)
+	n.Base = int(b)
 	return err
 }
 
-// addr chooses the new address in place of now. It reports false if there are
-// too many to follow.
-func (n *natRange) addr(now netip.Addr, f *netfilter.Frame) (netip.Addr, bool) {
-	if !n.lo.IsValid() {
-		return now, true
-	}
-	if n.lo == n.hi {
-		return n.lo, true
-	}
-	count := addrsBetween(n.lo, n.hi)
-	if count > maxAddrs {
-		return now, false
-	}
-	weights := make([]float64, count)
-	for i := range weights {
-		weights[i] = 1
-	}
-	a := n.lo
-	for range f.Choices.Pick(weights) {
-		a = a.Next()
-	}
-	return a, true
-}
-
-// addrsBetween returns how many addresses there are from lo to hi, at most
-// maxAddrs+1.
-func addrsBetween(lo, hi netip.Addr) int {
-	a, b := new(big.Int).SetBytes(lo.AsSlice()), new(big.Int).SetBytes(hi.AsSlice())
-	if n := b.Sub(b, a); n.IsInt64() && n.Int64() < maxAddrs {
-		return int(n.Int64()) + 1
-	}
-	return maxAddrs + 1
-}
-
-// port returns the new port in place of now: now if that is in the range,
-// else the first of it.
-func (n *natRange) port(now uint16) uint16 {
-	switch {
-	case !n.ports.set:
-		return now
-	case n.base >= 0:
-		size := int(n.ports.hi) - int(n.ports.lo) + 1
-		offset := (int(now) - n.base) & 0xffff
-		return n.ports.lo + uint16(offset%size)
-	case n.ports.lo <= now && now <= n.ports.hi:
-		return now
-	}
-	return n.ports.lo
-}
-
-// translate returns what end becomes.
-func (n *natRange) translate(end netip.AddrPort, f *netfilter.Frame) (netip.AddrPort, bool) {
-	a, ok := n.addr(end.Addr(), f)
-	port := end.Port()
-	if f.Packet.Protocol.HasPorts() {
-		port = n.port(port)
-	}
-	return addrPort(a, port), ok
-}
-
-// holds reports whether end needs no translation.
-func (n *natRange) holds(end netip.AddrPort, hasPorts bool) bool {
-	return (!n.lo.IsValid() || within(end.Addr(), n.lo, n.hi)) &&
-		(!n.ports.set || !hasPorts || n.base < 0 && n.ports.contains(end.Port()))
-}
-
-// setDst gives f its new destination and accepts it.
-func setDst(f *netfilter.Frame, to netip.AddrPort, how string) (netfilter.Verdict, string) {
-	f.Ct.DNAT = f.Ct.DNAT || f.Packet.Dst != to
-	f.Packet.Dst = to
-	return netfilter.Accept, how + " to " + endText(f.Packet.Protocol, to)
-}
-
-// setSrc gives f its new source and accepts it.
-func setSrc(f *netfilter.Frame, to netip.AddrPort, how string) (netfilter.Verdict, string) {
-	f.Ct.SNAT = f.Ct.SNAT || f.Packet.Src != to
-	f.Packet.Src = to
-	return netfilter.Accept, how + " to " + endText(f.Packet.Protocol, to)
-}
-
-func endText(p model.Protocol, end netip.AddrPort) string {
-	if p.HasPorts() {
-		return end.String()
-	}
-	return end.Addr().String()
-}
-
-func tooMany(n *natRange) (netfilter.Verdict, string) {
-	return netfilter.Unknown, "unknown: one of many addresses from " + n.lo.String()
-}
-
 // natOption finds the option that says what to translate to.
-func natOption(options []option, name string) (n natRange, found bool, err error) {
-	n.base = -1
+func natOption(options []option, name string) (n netfilter.NATRange, found bool, err error) {
+	n.Base = -1
 	for _, o := range options {
 		if o.name != name && o.name+"s" != name { // "--to-port" is short for "--to-ports"
 			continue
@@ -165,7 +62,7 @@ func natOption(options []option, name string) (n natRange, found bool, err error
 			return n, true, errTwice
 		}
 		if found = true; name == "to-ports" {
-			err = n.parsePorts(o.arg())
+			err = parseNATPorts(&n, o.arg())
 		} else {
 			n, err = parseNATRange(o.arg())
 		}
@@ -176,7 +73,7 @@ func natOption(options []option, name string) (n natRange, found bool, err error
 	return n, found, nil
 }
 
-type dnat struct{ to natRange }
+type dnat struct{ to netfilter.NATRange }
 
 func targetDNAT(options []option) (target, error) {
 	n, found, err := natOption(options, "to-destination")
@@ -187,14 +84,10 @@ func targetDNAT(options []option) (target, error) {
 }
 
 func (t *dnat) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
-	to, ok := t.to.translate(f.Packet.Dst, f)
-	if !ok {
-		return tooMany(&t.to)
-	}
-	return setDst(f, to, "dnat")
+	return netfilter.DNAT(f, &t.to)
 }
 
-type snat struct{ to natRange }
+type snat struct{ to netfilter.NATRange }
 
 func targetSNAT(options []option) (target, error) {
 	n, found, err := natOption(options, "to-source")
@@ -205,18 +98,11 @@ func targetSNAT(options []option) (target, error) {
 }
 
 func (t *snat) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
-	if t.to.holds(f.Packet.Src, f.Packet.Protocol.HasPorts()) {
-		return setSrc(f, f.Packet.Src, "snat")
-	}
-	to, ok := t.to.translate(f.Packet.Src, f)
-	if !ok {
-		return tooMany(&t.to)
-	}
-	return setSrc(f, to, "snat")
+	return netfilter.SNAT(f, &t.to)
 }
 
 // masquerade is SNAT to the address of the device that the packet leaves by.
-type masquerade struct{ to natRange }
+type masquerade struct{ to netfilter.NATRange }
 
 func targetMasquerade(options []option) (target, error) {
 	n, _, err := natOption(options, "to-ports")
@@ -224,23 +110,11 @@ func targetMasquerade(options []option) (target, error) {
 }
 
 func (t *masquerade) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
-	src := f.Packet.Src
-	if src.Addr() == netip.IPv4Unspecified() {
-		return netfilter.Accept, "accept: no source to masquerade"
-	}
-	a := f.Env.EgressAddr(f.Out, f.Packet.Dst.Addr())
-	if !a.IsValid() {
-		return netfilter.Drop, "drop: no address of " + f.Out + " to masquerade with"
-	}
-	port := src.Port()
-	if f.Packet.Protocol.HasPorts() {
-		port = t.to.port(port)
-	}
-	return setSrc(f, addrPort(a, port), "masquerade")
+	return netfilter.Masquerade(f, &t.to)
 }
 
 // redirect is DNAT to this machine.
-type redirect struct{ to natRange }
+type redirect struct{ to netfilter.NATRange }
 
 func targetRedirect(options []option) (target, error) {
 	n, _, err := natOption(options, "to-ports")
@@ -248,24 +122,7 @@ func targetRedirect(options []option) (target, error) {
 }
 
 func (t *redirect) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
-	ipv6 := f.Packet.IPv6()
-	var a netip.Addr
-	switch {
-	case f.Hook != netfilter.Output:
-		a = f.Env.InputAddr(f.In, ipv6)
-	case ipv6:
-		a = netip.IPv6Loopback()
-	default:
-		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	if !a.IsValid() {
-		return netfilter.Drop, "drop: no address of " + f.In + " to redirect to"
-	}
-	port := f.Packet.Dst.Port()
-	if f.Packet.Protocol.HasPorts() {
-		port = t.to.port(port)
-	}
-	return setDst(f, addrPort(a, port), "redirect")
+	return netfilter.Redirect(f, &t.to)
 }
 
 // netmap replaces the network part of an address: of the destination before
@@ -282,9 +139,9 @@ func targetNetmap(options []option) (target, error) {
 
 func (t *netmap) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
 	if f.Hook == netfilter.Prerouting || f.Hook == netfilter.Output {
-		return setDst(f, addrPort(t.mapped(f.Packet.Dst.Addr()), f.Packet.Dst.Port()), "netmap")
+		return netfilter.SetDst(f, addrPort(t.mapped(f.Packet.Dst.Addr()), f.Packet.Dst.Port()), "netmap")
 	}
-	return setSrc(f, addrPort(t.mapped(f.Packet.Src.Addr()), f.Packet.Src.Port()), "netmap")
+	return netfilter.SetSrc(f, addrPort(t.mapped(f.Packet.Src.Addr()), f.Packet.Src.Port()), "netmap")
 }
 
 func (t *netmap) mapped(a netip.Addr) netip.Addr {

@@ -60,7 +60,8 @@ func (c *Choices) Pick(weights []float64) int {
 	if len(ways) == 1 {
 		return ways[0]
 	}
-	return ways[c.answer(choice{options: len(ways), weights: normalized(weights, ways)})]
+	way := c.answer(choice{options: len(ways), weights: normalized(weights, ways)})
+	return ways[min(way, len(ways)-1)] // beside another run the question may be another one
 }
 
 // Doubt reports which way this run takes on a question that the bundle leaves
@@ -113,3 +114,12 @@ func normalized(weights []float64, ways []int) []float64 {
 
 // Certain records a doubt that has only one way: the run cannot go on.
 func (c *Choices) Certain(d model.Doubt) { c.answer(choice{options: 1, doubt: d}) }
+
+// Beside returns choices for a run beside this one, from where it had met only
+// the first asked questions: the same question gets the same answer there.
+func (c *Choices) Beside(asked int) *Choices {
+	return &Choices{answers: append([]choice(nil), c.answers[:c.pos]...), pos: asked, started: true}
+}
+
+// Asked returns how many questions this run has met so far.
+func (c *Choices) Asked() int { return c.pos }

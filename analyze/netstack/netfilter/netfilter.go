@@ -157,7 +157,7 @@ type Env interface {
 }
 
 // A Frame is a packet inside one network namespace, with all that a rule may
-// look at. Targets change Packet, Ct.Mark, RejectWith and NoTrack; nothing
+// look at. Targets change Packet, Ct.Mark, RejectWith, NoTrack and Bound; nothing
 // else changes but the records Trace and the choices.
 type Frame struct {
 	Packet          model.Packet
@@ -167,6 +167,7 @@ type Frame struct {
 	Bridged         bool   // seen by br_netfilter on its way through a bridge
 	Ct              Ct
 	NoTrack         bool   // set by NOTRACK in raw
+	Bound           bool   // a rule has decided about the translation that is open at this hook (nf_nat_initialized)
 	RejectWith      string // set by REJECT: "icmp-port-unreachable", "tcp-reset", ...
 	Env             Env
 	Choices         *Choices

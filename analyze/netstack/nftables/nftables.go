@@ -5,6 +5,7 @@ package nftables
 import (
 	"fmt"
 
+	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
@@ -36,33 +37,43 @@ func (r *Ruleset) Status() (known bool, file, reason string) {
 // iptables, and how many of them are not understood: so far all.
 func (r *Ruleset) Stats() (rules, notUnderstood int) { return r.rules, r.rules }
 
-// Bases returns the base chains, in the order of the dump.
-func (r *Ruleset) Bases() []Base { return append([]Base(nil), r.bases...) }
-
-// Opaque reports whether a base chain of one of the tables sees f and may
-// decide about it: which one, and where that is read.
-func (r *Ruleset) Opaque(f *netfilter.Frame) (what, evidence string, yes bool) {
+// Bases returns the base chains of families ip, ip6 and inet, in the order of
+// the dump.
+func (r *Ruleset) Bases() (list []*Base) {
 	for i := range r.bases {
-		b := &r.bases[i]
-		if b.sees(f) && (b.Rules > 0 || b.Policy == "drop") {
-			what = fmt.Sprintf("nftables not modelled: chain %s %s %s, priority %d", b.Family, b.Table, b.Name, b.Priority)
-			return what, fmt.Sprintf("%s:%d", r.part.File, b.Line), true
-		}
+		list = append(list, &r.bases[i])
 	}
-	return "", "", false
+	return list
 }
 
-func (b *Base) sees(f *netfilter.Frame) bool {
-	if b.Hook != hookName(f.Hook) {
+// Evidence returns where b is read: "file:line".
+func (r *Ruleset) Evidence(b *Base) string { return fmt.Sprintf("%s:%d", r.part.File, b.Line) }
+
+// Run runs f through b, and returns Accept, Drop, Reject or Unknown.
+func (r *Ruleset) Run(b *Base, f *netfilter.Frame) netfilter.Verdict {
+	if b.Rules == 0 && b.Policy != "drop" {
+		return netfilter.Accept
+	}
+	what := fmt.Sprintf("nftables not modelled: chain %s %s %s, priority %d", b.Family, b.Table, b.Name, b.Priority)
+	if !f.Choices.Doubt(model.Doubt{What: what, Evidence: r.Evidence(b)}) {
+		return netfilter.Accept
+	}
+	f.Step(b.Family+" "+b.Table+"/"+b.Name, "", what, r.Evidence(b))
+	return netfilter.Unknown
+}
+
+// At reports whether a hook of IPv4 or IPv6 calls b.
+func (b *Base) At(h netfilter.Hook, ipv6 bool) bool {
+	if b.Hook != hookName(h) {
 		return false
 	}
 	switch b.Family {
 	case "inet":
 		return true
 	case "ip":
-		return !f.Packet.IPv6()
+		return !ipv6
 	case "ip6":
-		return f.Packet.IPv6()
+		return ipv6
 	}
 	return false
 }

@@ -50,11 +50,21 @@ func TestOpaque(t *testing.T) {
 			rs, errs := nftables.Parse(part(meta + tt.objects + "]}"))
 			require.Empty(t, errs)
 			for dst, want := range map[netip.AddrPort]string{v4: tt.v4, v6: tt.v6} {
-				what, evidence, yes := rs.Opaque(&netfilter.Frame{Hook: netfilter.Forward, Packet: model.Packet{Dst: dst}})
-				require.Equal(t, want != "", yes)
-				if yes {
-					require.Equal(t, "nftables not modelled: chain "+want, what)
-					require.Equal(t, "nft.json:2", evidence)
+				f := &netfilter.Frame{Hook: netfilter.Forward, Packet: model.Packet{Dst: dst}, Choices: netfilter.NewChoices()}
+				f.Choices.Next()
+				for _, b := range rs.Bases() {
+					if b.At(f.Hook, dst.Addr().Is6()) {
+						rs.Run(b, f)
+					}
+				}
+				var doubts []string
+				for _, d := range f.Choices.Doubts() {
+					require.Equal(t, "nft.json:2", d.Evidence)
+					doubts = append(doubts, d.What)
+				}
+				require.Equal(t, want != "", len(doubts) > 0)
+				if want != "" {
+					require.Equal(t, []string{"nftables not modelled: chain " + want}, doubts)
 				}
 			}
 		})
@@ -86,7 +96,7 @@ func TestParse(t *testing.T) {
 func TestBases(t *testing.T) {
 	rs, errs := nftables.Parse(part(meta + inet + "," + rule + "," + rule + "]}"))
 	require.Empty(t, errs)
-	require.Equal(t, []nftables.Base{{Family: "inet", Table: "fw", Name: "fwd", Type: "filter", Hook: "forward", Priority: -5, Policy: "accept", Rules: 2, Line: 2}}, rs.Bases())
+	require.Equal(t, []*nftables.Base{{Family: "inet", Table: "fw", Name: "fwd", Type: "filter", Hook: "forward", Priority: -5, Policy: "accept", Rules: 2, Line: 2}}, rs.Bases())
 	rules, not := rs.Stats()
 	require.Equal(t, []int{2, 2}, []int{rules, not})
 	known, _, _ := rs.Status()
@@ -99,7 +109,11 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		rs, _ := nftables.Parse(part(text))
 		for h := netfilter.Prerouting; h <= netfilter.Postrouting; h++ {
-			rs.Opaque(&netfilter.Frame{Hook: h})
+			for _, b := range rs.Bases() {
+				f := &netfilter.Frame{Hook: h, Choices: netfilter.NewChoices()}
+				f.Choices.Next()
+				rs.Run(b, f)
+			}
 		}
 	})
 }

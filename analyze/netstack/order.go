@@ -1,0 +1,91 @@
+package netstack
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// pass runs the packet through a pipeline and reports whether it came out. What
+// has decided about a translation ends it (nf_nat_inet_fn).
+func (r *run) pass(p pipeline) bool {
+	for _, group := range p {
+		if !r.group(group) {
+			return false
+		}
+		if r.f.Bound {
+			return true
+		}
+	}
+	return true
+}
+
+// group runs what is registered at one priority. In which order that is called
+// is not in the dump: where another order leads elsewhere, both are followed.
+func (r *run) group(group []registered) bool {
+	if len(group) == 1 {
+		return group[0].run(r)
+	}
+	before, asked := *r, r.f.Choices.Asked()
+	before.f.Trace = slices.Clip(before.f.Trace)
+	on := r.inOrder(group)
+	if on && r.like(&before) {
+		return true // nobody has done anything to it
+	}
+	for _, other := range orders(group) {
+		beside := before
+		beside.f.Choices = r.f.Choices.Beside(asked)
+		if beside.inOrder(other) == on && beside.like(r) && beside.f.Choices.Asked() == r.f.Choices.Asked() {
+			continue
+		}
+		if r.f.Choices.Doubt(orderDoubt(group)) {
+			return on
+		}
+		*r = before
+		return r.inOrder(other)
+	}
+	return on
+}
+
+func orderDoubt(group []registered) model.Doubt {
+	return model.Doubt{What: fmt.Sprintf("which is called first, %s or %s: both have priority %d", group[0].name, group[1].name, group[0].priority),
+		Evidence: group[0].evidence}
+}
+
+// inOrder runs one function after the other, until one has ended the journey or
+// decided about a translation.
+func (r *run) inOrder(group []registered) bool {
+	for _, s := range group {
+		if !s.run(r) {
+			return false
+		}
+		if r.f.Bound {
+			return true
+		}
+	}
+	return true
+}
+
+// like reports whether both are the same packet in the same state.
+func (r *run) like(o *run) bool {
+	return r.f.Packet == o.f.Packet && r.f.Ct == o.f.Ct && r.f.NoTrack == o.f.NoTrack && r.f.Bound == o.f.Bound &&
+		r.f.RejectWith == o.f.RejectWith && r.out.Disposition == o.out.Disposition
+}
+
+// orders returns the other orders of a group: each of its members first, the
+// rest after it or before it. For up to three members these are all.
+func orders(group []registered) (all [][]registered) {
+	back := slices.Clone(group)
+	slices.Reverse(back)
+	for i := range group {
+		turned := append(slices.Clone(group[i:]), group[:i]...)
+		if i > 0 {
+			all = append(all, turned)
+		}
+		if len(group) > 2 {
+			all = append(all, append(slices.Clone(back[i:]), back[:i]...))
+		}
+	}
+	return all
+}
