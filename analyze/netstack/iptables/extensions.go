@@ -97,7 +97,7 @@ func byName(rows []extension) map[string]*extension {
 
 // A building is a rule to which a match is being added.
 type building struct {
-	rule *Rule
+	rule *draft
 	sets *ipset.Sets
 	ext  *extension
 }

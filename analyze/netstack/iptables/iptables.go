@@ -59,7 +59,14 @@ type Chain struct {
 	Policy      netfilter.Verdict // Continue unless it is a base chain
 	Line        int               // of its declaration, 0 if there is none
 	Rules       []*Rule
+
+	index *index // nil if the rules are looked at one by one
+	state state
 }
+
+// A state is what the parser knows of a chain: whether the text has it, or only
+// a rule names it, and how far it was followed.
+type state struct{ exists, entered, left bool }
 
 // Status reports whether it is known what rules there are, and if not, why.
 func (r *Ruleset) Status() (known bool, file, reason string) {
@@ -83,8 +90,8 @@ func (r *Ruleset) Stats() (rules, notUnderstood int) { return r.rules, r.notUnde
 func (r *Ruleset) Chain(table, name string) (*Chain, bool) {
 	for _, t := range r.tables {
 		if t.name == table {
-			c, ok := t.byName[name]
-			return c, ok
+			c := t.byName[name]
+			return c, c != nil && c.state.exists
 		}
 	}
 	return nil, false

@@ -83,7 +83,7 @@ func TestKernelRoundTrip(t *testing.T) {
 					loaded++
 				}
 			}
-			_, _ = sh(kubeProxy(3), backend+"-restore", "-n")
+			_, _ = sh(kubeProxy(3, 3), backend+"-restore", "-n")
 			save, err := sh("", backend+"-save", "-c")
 			if err != nil || loaded == 0 {
 				t.Logf("%s: skipped, the kernel takes no rule: %v", backend, err)

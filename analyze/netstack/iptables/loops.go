@@ -10,38 +10,36 @@ type visit struct {
 // cutLoops finds the rules that lead back to a chain that leads to them, and
 // spoils them: the kernel refuses such a table, so the text is not one of its.
 func (p *parser) cutLoops() {
-	done := map[*Chain]bool{} // false while it is on the way
 	for _, t := range p.rs.tables {
 		for _, c := range t.chains {
-			if _, seen := done[c]; !seen {
-				p.descend(c, done)
+			if !c.state.entered {
+				p.descend(c)
 			}
 		}
 	}
 }
 
-func (p *parser) descend(root *Chain, done map[*Chain]bool) {
-	done[root] = false
-	way := []visit{{chain: root}}
+func (p *parser) descend(root *Chain) {
+	root.state.entered = true
+	way := append(p.way[:0], visit{chain: root})
 	for len(way) > 0 {
 		at := &way[len(way)-1]
 		if at.next == len(at.chain.Rules) {
-			done[at.chain] = true
+			at.chain.state.left = true
 			way = way[:len(way)-1]
 			continue
 		}
 		rule := at.chain.Rules[at.next]
 		at.next++
-		j, ok := rule.target.(*jump)
-		if !ok {
-			continue
-		}
-		switch finished, seen := done[j.to]; {
-		case !seen:
-			done[j.to] = false
-			way = append(way, visit{chain: j.to})
-		case !finished:
-			p.spoil(rule, "loop of chains: -j "+j.name)
+		to, _ := destination(rule.target)
+		switch {
+		case to == nil || to.state.left:
+		case to.state.entered:
+			p.spoil(rule, "loop of chains: -j "+to.Name)
+		default:
+			to.state.entered = true
+			way = append(way, visit{chain: to})
 		}
 	}
+	p.way = way
 }

@@ -8,10 +8,10 @@ import (
 )
 
 // statistic is "-m statistic": it holds for a share of the traffic.
-type statistic struct{ share float64 }
+type statistic struct{ weights [2]float64 } // of it, and of the rest
 
 func (m *statistic) pick(f *netfilter.Frame) bool {
-	return f.Choices.Pick([]float64{m.share, 1 - m.share}) == 0
+	return f.Choices.Pick(m.weights[:]) == 0
 }
 
 func matchStatistic(b *building, options []option) error {
@@ -39,6 +39,6 @@ func matchStatistic(b *building, options []option) error {
 	if invert {
 		share = 1 - share
 	}
-	b.rule.picks = append(b.rule.picks, &statistic{share})
+	b.rule.picks = append(b.rule.picks, &statistic{[2]float64{share, 1 - share}})
 	return nil
 }

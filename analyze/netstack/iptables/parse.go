@@ -15,9 +15,10 @@ import (
 // [netfilter.UnsupportedError]. Its rule, if it is one, stays in its chain.
 func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
 	p := &parser{set: newExtensions(), sets: sets, rs: &Ruleset{part: part}}
+	p.headers, p.shares = map[header]*header{}, map[float64]*conditions{}
 	p.current.parser = p
 	p.rs.part.Data = nil
-	text := string(part.Data)
+	text := netfilter.Text(part.Data)
 	for text != "" {
 		line := text
 		if i := strings.IndexByte(text, '\n'); i >= 0 {
@@ -34,6 +35,7 @@ func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
 	p.link()
 	p.cutLoops()
 	p.count()
+	p.buildIndexes()
 	return p.rs, p.errs
 }
 
@@ -51,6 +53,10 @@ type parser struct {
 	words   []string   // of the line, in memory that each line uses again
 	used    []use      // by the rule, likewise
 	current ruleParser // likewise
+	way     []visit    // likewise, of looking for loops
+
+	headers map[header]*header      // of those without addresses
+	shares  map[float64]*conditions // of those that are only a share
 }
 
 // trim removes the blanks around s that separate words.
@@ -136,16 +142,24 @@ func (p *parser) setPolicy(c *Chain, policy string) {
 
 // chain returns the chain called name of the table, made if it was not there.
 func (p *parser) chain(name string) *Chain {
+	c := p.named(name)
+	if !c.state.exists {
+		c.state.exists = true
+		p.table.chains = append(p.table.chains, c)
+	}
+	return c
+}
+
+// named returns the chain called name, which need not exist.
+func (p *parser) named(name string) *Chain {
 	if c, ok := p.table.byName[name]; ok {
 		return c
 	}
-	name = strings.Clone(name)
 	c := &Chain{Table: p.table.name, Name: name}
 	if isHook(name) {
 		c.Policy = netfilter.Accept
 	}
 	p.table.byName[name] = c
-	p.table.chains = append(p.table.chains, c)
 	return c
 }
 
@@ -215,30 +229,25 @@ func afterWords(line string, n int) string {
 	return strings.TrimLeft(line, " \t")
 }
 
-// link gives every rule that names a chain the chain.
+// link finds the rules that name a chain which they cannot go to.
 func (p *parser) link() {
 	for _, t := range p.rs.tables {
 		for _, c := range t.chains {
 			for _, r := range c.Rules {
-				p.linkRule(t, r)
+				p.linkRule(r)
 			}
 		}
 	}
 }
 
-func (p *parser) linkRule(t *table, r *Rule) {
-	j, ok := r.target.(*jump)
-	if !ok {
-		return
+func (p *parser) linkRule(r *Rule) {
+	switch to, _ := destination(r.target); {
+	case to == nil:
+	case !to.state.exists:
+		p.spoil(r, "target not understood: -j "+to.Name)
+	case to.Policy != netfilter.Continue:
+		p.spoil(r, "jump to a base chain: -j "+to.Name)
 	}
-	if j.to = t.byName[j.name]; j.to != nil && j.to.Policy == netfilter.Continue {
-		return
-	}
-	what := "target not understood: -j " + j.name
-	if j.to != nil {
-		what = "jump to a base chain: -j " + j.name
-	}
-	p.spoil(r, what)
 }
 
 // spoil replaces the target of r, which cannot be followed.

@@ -28,10 +28,17 @@ type use struct {
 	options []option
 }
 
+// A draft is a rule that is being read.
+type draft struct {
+	header
+	conditions
+	target target
+}
+
 // A ruleParser reads one rule.
 type ruleParser struct {
 	*parser
-	rule  *Rule
+	rule  draft
 	words []string
 	not   bool // a "!" was read
 
@@ -47,13 +54,13 @@ var (
 // rule reads a rule from the words after its chain. What cannot be read
 // becomes the rule's fault.
 func (p *parser) rule(raw string, words []string, lexErr error) *Rule {
-	r := &Rule{Raw: raw, Line: p.line}
 	p.used = p.used[:0]
 	rp := &p.current
-	rp.rule, rp.words, rp.not = r, words, false
+	rp.words, rp.not = words, false
+	rp.rule = draft{conditions: conditions{matches: rp.rule.matches[:0], picks: rp.rule.picks[:0]}}
 	if lexErr != nil {
 		rp.fault(lexErr.Error())
-		r.target = &unknownTarget{what: "target not understood: " + raw}
+		rp.rule.target = &unknownTarget{what: "target not understood: " + raw}
 	}
 	for len(rp.words) > 0 {
 		rp.option(rp.next())
@@ -61,13 +68,59 @@ func (p *parser) rule(raw string, words []string, lexErr error) *Rule {
 	for i := range p.used {
 		rp.build(&p.used[i])
 	}
-	if r.fault != "" && r.target == nil && (strings.Contains(raw, " -j") || strings.Contains(raw, " -g")) {
-		r.target = &unknownTarget{what: "target not understood: " + raw} // taken for something else
+	d := &rp.rule
+	if d.fault != "" && d.target == nil && (strings.Contains(raw, " -j") || strings.Contains(raw, " -g")) {
+		d.target = &unknownTarget{what: "target not understood: " + raw} // taken for something else
 	}
-	if r.fault != "" {
-		p.fail(p.line, r.fault)
+	if d.fault != "" {
+		p.fail(p.line, d.fault)
 	}
-	return r
+	return &Rule{Raw: raw, Line: p.line, head: p.header(&d.header), more: p.conditions(&d.conditions), target: d.target}
+}
+
+// header returns h in memory that lasts. Rules without addresses often ask for
+// the same, and share it.
+func (p *parser) header(h *header) *header {
+	if h.src != nil || h.dst != nil || h.in != nil || h.out != nil {
+		kept := *h
+		return &kept
+	}
+	kept, ok := p.headers[*h]
+	if !ok {
+		kept = &header{}
+		*kept = *h
+		p.headers[*h] = kept
+	}
+	return kept
+}
+
+// conditions returns c in memory that lasts, shared by the rules that ask for
+// a share of the traffic and for nothing else.
+func (p *parser) conditions(c *conditions) *conditions {
+	if len(c.matches) == 0 && len(c.picks) == 0 && c.fault == "" {
+		return nil
+	}
+	share, only := c.share()
+	if kept, ok := p.shares[share]; only && ok {
+		return kept
+	}
+	kept := &conditions{fault: c.fault, matches: slices.Clone(c.matches), picks: slices.Clone(c.picks)}
+	if only {
+		p.shares[share] = kept
+	}
+	return kept
+}
+
+// share returns the share that c asks for, if it asks for nothing else.
+func (c *conditions) share() (share float64, only bool) {
+	if len(c.matches) > 0 || len(c.picks) != 1 || c.fault != "" {
+		return 0, false
+	}
+	s, ok := c.picks[0].(*statistic)
+	if !ok {
+		return 0, false
+	}
+	return s.weights[0], true
 }
 
 // fault notes the first thing that is not understood.
@@ -215,7 +268,7 @@ func (p *ruleParser) use(ext *extension, target bool) *use {
 }
 
 // jump reads the name after "-j" or "-g": a target, else a chain.
-func (p *ruleParser) jump(gone bool) error {
+func (p *ruleParser) jump(goes bool) error {
 	args, err := p.args(1)
 	if err != nil {
 		return err
@@ -224,13 +277,16 @@ func (p *ruleParser) jump(gone bool) error {
 		return errTwice
 	}
 	name := args[0]
-	if ext, ok := p.set.targets[name]; ok && !gone {
+	if ext, ok := p.set.targets[name]; ok && !goes {
 		p.use(ext, true)
 		p.rule.target = &unknownTarget{what: "target not understood: -j " + name}
 		return nil
 	}
 	p.use(p.set.chain, true)
-	p.rule.target = &jump{name: name, gone: gone}
+	p.rule.target = jump{p.named(name)}
+	if goes {
+		p.rule.target = gone{p.named(name)}
+	}
 	return nil
 }
 
@@ -303,7 +359,7 @@ func (p *ruleParser) build(u *use) {
 		}
 		p.rule.target = t
 	case !u.target && u.ext.buildMatch != nil:
-		p.building = building{rule: p.rule, sets: p.sets, ext: u.ext}
+		p.building = building{rule: &p.rule, sets: p.sets, ext: u.ext}
 		if err := u.ext.buildMatch(&p.building, u.options); err != nil {
 			p.fault(fmt.Sprintf("-m %s: %v", u.ext.name, err))
 		}

@@ -8,21 +8,31 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
-// A Rule is one line of iptables-save. What most rules ask for is kept in
-// plain fields, the rest in matches.
+// A Rule is one line of iptables-save. A node has hundreds of thousands, so
+// what few rules have is kept apart, and rules that ask for the same share it.
 type Rule struct {
 	Raw  string // the line from -A on, without counters
 	Line int    // in the part that it was read from
 
+	head   *header
+	more   *conditions // nil if there are none
+	target target
+}
+
+// A header is what most rules ask for: addresses, protocol, ports, devices.
+type header struct {
 	src, dst     *addrMatch // nil matches all
 	in, out      *ifaceMatch
 	proto        model.Protocol // "" matches all
-	notProto     bool
 	sport, dport portRange
-	matches      []matcher
-	picks        []picker
-	target       target
-	fault        string // what is not understood; such a rule answers Maybe
+	notProto     bool
+}
+
+// conditions are all that a rule asks for beside its header.
+type conditions struct {
+	matches []matcher
+	picks   []picker
+	fault   string // what is not understood; such a rule answers Maybe
 }
 
 // A matcher is one "-m" condition of a rule. It changes nothing.
@@ -48,16 +58,16 @@ type target interface {
 
 // JumpTo returns the chain that r jumps or goes to, "" if it does neither.
 func (r *Rule) JumpTo() string {
-	if j, ok := r.target.(*jump); ok {
-		return j.name
+	if to, _ := destination(r.target); to != nil {
+		return to.Name
 	}
 	return ""
 }
 
 // Fault returns what of r is not understood, "" if it is understood in full.
 func (r *Rule) Fault() string {
-	if r.fault != "" {
-		return r.fault
+	if r.more != nil && r.more.fault != "" {
+		return r.more.fault
 	}
 	if t, ok := r.target.(*unknownTarget); ok {
 		return t.what
@@ -68,11 +78,16 @@ func (r *Rule) Fault() string {
 // matched reports whether f is one of the packets that r is for, and asks the
 // run's choices where that is open.
 func (r *Rule) matched(f *netfilter.Frame, file *Ruleset) bool {
-	if !r.header(&f.Packet, f) {
+	if !r.head.fits(f) {
 		return false
 	}
-	open := r.fault
-	for _, m := range r.matches {
+	return r.more == nil || r.meets(r.more, f, file)
+}
+
+// meets asks for what the header does not say.
+func (r *Rule) meets(c *conditions, f *netfilter.Frame, file *Ruleset) bool {
+	open := c.fault
+	for _, m := range c.matches {
 		switch m.match(f) {
 		case netfilter.No:
 			return false
@@ -82,10 +97,10 @@ func (r *Rule) matched(f *netfilter.Frame, file *Ruleset) bool {
 			}
 		}
 	}
-	if (open != "" || len(r.picks) > 0) && r.idle() {
+	if (open != "" || len(c.picks) > 0) && r.idle() {
 		return false // whether it matches makes no difference
 	}
-	for _, p := range r.picks {
+	for _, p := range c.picks {
 		if !p.pick(f) {
 			return false
 		}
@@ -109,28 +124,22 @@ func doubtOf(m matcher, r *Rule) string {
 	return "match cannot be decided: " + r.Raw
 }
 
-// header compares the plain fields, the most telling first.
-func (r *Rule) header(p *model.Packet, f *netfilter.Frame) bool {
-	if r.dst != nil && !r.dst.contains(p.Dst.Addr()) {
+// fits compares a packet with h, the most telling first.
+func (h *header) fits(f *netfilter.Frame) bool {
+	p := &f.Packet
+	if h.dst != nil && !h.dst.contains(p.Dst.Addr()) {
 		return false
 	}
-	if r.proto != "" && (r.proto == p.Protocol) == r.notProto {
+	if h.proto != "" && (h.proto == p.Protocol) == h.notProto {
 		return false
 	}
-	if r.dport.set && !r.dport.contains(p.Dst.Port()) {
+	if h.src != nil && !h.src.contains(p.Src.Addr()) {
 		return false
 	}
-	if r.src != nil && !r.src.contains(p.Src.Addr()) {
+	if !h.dport.takes(p.Dst.Port()) || !h.sport.takes(p.Src.Port()) {
 		return false
 	}
-	if r.sport.set && !r.sport.contains(p.Src.Port()) {
-		return false
-	}
-	return r.devices(f)
-}
-
-func (r *Rule) devices(f *netfilter.Frame) bool {
-	return (r.in == nil || r.in.matches(f.In)) && (r.out == nil || r.out.matches(f.Out))
+	return (h.in == nil || h.in.matches(f.In)) && (h.out == nil || h.out.matches(f.Out))
 }
 
 // An addrMatch is the argument of -s or -d.
@@ -174,5 +183,8 @@ type portRange struct {
 	lo, hi   uint16
 	set, not bool
 }
+
+// takes reports whether port is in r, or r is not asked for.
+func (r portRange) takes(port uint16) bool { return !r.set || r.contains(port) }
 
 func (r portRange) contains(port uint16) bool { return (r.lo <= port && port <= r.hi) != r.not }

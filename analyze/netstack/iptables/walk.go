@@ -16,6 +16,29 @@ const (
 type frame struct {
 	chain *Chain
 	next  int
+	cur   cursor
+}
+
+// enter returns the frame of a packet that begins a chain.
+func enter(c *Chain, keys *keys, f *netfilter.Frame) frame {
+	at := frame{chain: c}
+	if c.index != nil {
+		keys.read(f)
+		at.cur = c.index.find(keys)
+	}
+	return at
+}
+
+// rule returns the next rule that may match, nil at the end of the chain.
+func (at *frame) rule() *Rule {
+	if at.chain.index != nil {
+		at.next = at.chain.index.next(&at.cur, at.next)
+	}
+	if at.next >= len(at.chain.Rules) {
+		return nil
+	}
+	at.next++
+	return at.chain.Rules[at.next-1]
 }
 
 // Run runs f through the base chain of f.Hook in table, and returns Accept,
@@ -37,32 +60,32 @@ func (r *Ruleset) Run(table string, f *netfilter.Frame) netfilter.Verdict {
 // nothing was decided.
 func (r *Ruleset) walk(base *Chain, f *netfilter.Frame) netfilter.Verdict {
 	var room [16]frame
+	var keys keys
 	callers := room[:0]
-	at, matched := frame{chain: base}, 0
+	at, matched := enter(base, &keys, f), 0
 	for compared := 0; compared < maxCompared && matched < maxMatched; compared++ {
-		if at.next >= len(at.chain.Rules) {
+		rule := at.rule()
+		if rule == nil {
 			if len(callers) == 0 {
 				return netfilter.Return
 			}
 			at, callers = callers[len(callers)-1], callers[:len(callers)-1]
 			continue
 		}
-		rule := at.chain.Rules[at.next]
-		at.next++
 		if !rule.matched(f, r) {
 			continue
 		}
 		matched++
 		switch v := r.apply(at.chain, rule, f); v {
 		case netfilter.Continue:
-			j, ok := rule.target.(*jump)
-			if !ok {
+			to, comesBack := destination(rule.target)
+			if to == nil {
 				continue
 			}
-			if !j.gone {
+			if comesBack {
 				callers = append(callers, at)
 			}
-			at = frame{chain: j.to}
+			at = enter(to, &keys, f)
 		case netfilter.Return:
 			at.next = len(at.chain.Rules)
 		default:
@@ -93,17 +116,28 @@ func (r *Ruleset) policy(base *Chain, f *netfilter.Frame) netfilter.Verdict {
 	return netfilter.Accept
 }
 
-// jump is "-j CHAIN", or "-g CHAIN" if it is gone for good. The walk follows
-// it; the parser links it, so that a missing chain is found there.
-type jump struct {
-	name string
-	to   *Chain
-	gone bool
+// A jump is "-j CHAIN", a gone is "-g CHAIN": it does not come back. The walk
+// follows them.
+type (
+	jump struct{ to *Chain }
+	gone struct{ to *Chain }
+)
+
+func (j jump) apply(*netfilter.Frame, string) (netfilter.Verdict, string) {
+	return netfilter.Continue, "jump " + j.to.Name
 }
 
-func (j *jump) apply(*netfilter.Frame, string) (netfilter.Verdict, string) {
-	if j.gone {
-		return netfilter.Continue, "goto " + j.name
+func (j gone) apply(*netfilter.Frame, string) (netfilter.Verdict, string) {
+	return netfilter.Continue, "goto " + j.to.Name
+}
+
+// destination returns the chain that t leads to, nil if it leads to none.
+func destination(t target) (to *Chain, comesBack bool) {
+	switch t := t.(type) {
+	case jump:
+		return t.to, true
+	case gone:
+		return t.to, false
 	}
-	return netfilter.Continue, "jump " + j.name
+	return nil, false
 }
