@@ -31,6 +31,9 @@ func (e *env) InputAddr(dev string, ipv6 bool) netip.Addr { return e.ns.FIB.Inpu
 
 // ReversePath implements [netfilter.Env].
 func (e *env) ReversePath(f *netfilter.Frame, loose, acceptLocal bool) netfilter.Answer {
+	if e.ns.FIB.Doubt(f.Packet.IPv6()) != nil {
+		return netfilter.Maybe
+	}
 	p := f.Packet
 	q := route.Query{Src: p.Src.Addr(), Dst: p.Dst.Addr(), IIf: f.In, TOS: p.TOS, Protocol: p.Protocol}
 	return netfilter.AnswerOf(e.ns.FIB.ReversePath(q, loose, acceptLocal))

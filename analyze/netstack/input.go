@@ -14,6 +14,10 @@ import (
 func (r *run) input(p model.Packet, dev string) {
 	r.f.Packet = p
 	r.f.Packet.Mark = 0 // skb_scrub_packet: a mark stays in its namespace
+	if r.ns.deviceless() {
+		r.blindly(dev)
+		return
+	}
 	device, ok := r.ns.Device(dev)
 	if !ok {
 		r.end(model.Dropped, "link/missing", fmt.Sprintf("device %s does not exist", dev), r.ns.Info.File)
@@ -96,6 +100,10 @@ const broadcastMAC = "ff:ff:ff:ff:ff:ff"
 
 // route decides where a packet goes that came in by dev (ip_route_input_slow).
 func (r *run) route(in string) {
+	if r.ns.routeless() {
+		r.routeBlind(in)
+		return
+	}
 	q := r.query()
 	q.IIf = in
 	res := r.lookup(q)

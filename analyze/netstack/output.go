@@ -19,6 +19,10 @@ func (r *run) output(p model.Packet, oif string) {
 	if p.Protocol.HasPorts() && p.Src.Port() == 0 {
 		r.f.Packet.Src = netip.AddrPortFrom(p.Src.Addr(), EphemeralPort)
 	}
+	if r.ns.routeless() {
+		r.outputBlind(oif)
+		return
+	}
 	q := r.query()
 	q.OIf, q.AnySrc = oif, p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
 	res := r.lookup(q)
@@ -96,6 +100,9 @@ func (r *run) localOut(res route.Result) {
 // (ip_route_me_harder). The sender's address stays, and so does the device that
 // the rest of the hook sees: nf_hook_slow shows all its rules one state.
 func (r *run) reroute() bool {
+	if r.ns.routeless() {
+		return r.rerouteBlind()
+	}
 	q := r.query()
 	q.AnySrc = true
 	res := r.lookup(q)
@@ -156,6 +163,11 @@ func (r *run) postrouting(res route.Result) {
 	r.nexthop = r.f.Packet.Dst.Addr()
 	if res.Via.IsValid() {
 		r.nexthop = res.Via
+	}
+	if r.ns.deviceless() || dev == "" && r.ns.routeless() {
+		r.step("device", "", "out "+dev, res.Evidence)
+		r.out.Disposition, r.out.Dev, r.out.NextHop = model.Forwarded, dev, r.nexthop
+		return
 	}
 	device, ok := r.ns.Device(dev)
 	if !ok {

@@ -89,7 +89,8 @@ func (ns *NetNS) enumerate(p model.Packet, call Call, start func(*run)) (outcome
 		r := &run{ns: ns, wire: call.Wire, flow: call.Flow}
 		r.f.Choices = c
 		r.f.Env = &env{ns}
-		if d := ns.Unread("interfaces"); d != nil {
+		r.f.Blind = ns.routeless() || ns.deviceless()
+		if d := ns.Unread("interfaces"); d != nil && !ns.deviceless() {
 			r.f.Packet = p
 			r.unknown(d.What, d.Evidence)
 		} else {

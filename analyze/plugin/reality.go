@@ -97,7 +97,9 @@ func (r *Reality) passages(outcomes []netstack.Outcome, like *model.Visit) (ways
 			v.Born = chosen(v.Born, o)
 		}
 		w := passage{visit: &v, outcome: o}
-		if o.Disposition == model.Forwarded {
+		if o.Disposition == model.Forwarded && o.Dev == "" {
+			v.Disposition, v.Reason, v.Evidence = model.Unknown, "which device the packet leaves by", r.NS.Info.File
+		} else if o.Disposition == model.Forwarded {
 			t := r.onward(&v, o)
 			w.transmission, v.Output = &t, t.Link
 		}

@@ -64,10 +64,19 @@ func (m *addrtype) match(f *netfilter.Frame) netfilter.Answer {
 	if m.limitOut {
 		dev = f.Out
 	}
+	if m.src != nil && m.src.unknown(f, f.Packet.Src.Addr(), dev) || m.dst != nil && m.dst.unknown(f, f.Packet.Dst.Addr(), dev) {
+		return netfilter.Maybe
+	}
 	if m.src != nil && !m.src.has(f, f.Packet.Src.Addr(), dev) || m.dst != nil && !m.dst.has(f, f.Packet.Dst.Addr(), dev) {
 		return netfilter.No
 	}
 	return netfilter.Yes
+}
+
+func (m *addrtype) doubt() string { return "whether an address is local: no addresses were collected" }
+
+func (m *addrTypes) unknown(f *netfilter.Frame, a netip.Addr, dev string) bool {
+	return f.Env.AddrType(a, dev) == netfilter.AddrUnknown
 }
 
 func (m *addrTypes) has(f *netfilter.Frame, a netip.Addr, dev string) bool {

@@ -167,10 +167,16 @@ func matchPkttype(b *building, options []option) error {
 	return nil
 }
 
+func (m *pkttype) doubt() string {
+	return "whether an address is one to broadcast to: none were collected"
+}
+
 func (m *pkttype) match(f *netfilter.Frame) netfilter.Answer {
 	is, dst := "unicast", f.Packet.Dst.Addr()
 	switch {
 	case f.In == "": // born here
+	case f.Env.AddrType(dst, "") == netfilter.AddrUnknown:
+		return netfilter.Maybe
 	case dst.IsMulticast():
 		is = "multicast"
 	case dst.Is4() && f.Env.AddrType(dst, "") == netfilter.AddrBroadcast:

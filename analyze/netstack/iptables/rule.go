@@ -81,6 +81,10 @@ func (r *Rule) matched(f *netfilter.Frame, file *Ruleset) bool {
 	if !r.head.fits(f) {
 		return false
 	}
+	if r.head.out != nil && f.OutUnknown() {
+		return !r.idle() && (r.more == nil || r.meets(r.more, f, file)) &&
+			f.Choices.Doubt(model.Doubt{What: "the device that the packet leaves by", Evidence: file.Evidence(r)})
+	}
 	return r.more == nil || r.meets(r.more, f, file)
 }
 
@@ -139,7 +143,7 @@ func (h *header) fits(f *netfilter.Frame) bool {
 	if !h.dport.takes(p.Dst.Port()) || !h.sport.takes(p.Src.Port()) {
 		return false
 	}
-	return (h.in == nil || h.in.matches(f.In)) && (h.out == nil || h.out.matches(f.Out))
+	return (h.in == nil || h.in.matches(f.In)) && (h.out == nil || f.OutUnknown() || h.out.matches(f.Out))
 }
 
 // An addrMatch is the argument of -s or -d.

@@ -17,12 +17,13 @@ type frame struct {
 	chain *Chain
 	next  int
 	cur   cursor
+	whole bool // every rule is compared: where a packet leaves by is not known, which the index asks for
 }
 
 // enter returns the frame of a packet that begins a chain.
 func enter(c *Chain, keys *keys, f *netfilter.Frame) frame {
-	at := frame{chain: c}
-	if c.index != nil {
+	at := frame{chain: c, whole: f.OutUnknown()}
+	if c.index != nil && !at.whole {
 		keys.read(f)
 		at.cur = c.index.find(keys)
 	}
@@ -31,7 +32,7 @@ func enter(c *Chain, keys *keys, f *netfilter.Frame) frame {
 
 // rule returns the next rule that may match, nil at the end of the chain.
 func (at *frame) rule() *Rule {
-	if at.chain.index != nil {
+	if at.chain.index != nil && !at.whole {
 		at.next = at.chain.index.next(&at.cur, at.next)
 	}
 	if at.next >= len(at.chain.Rules) {

@@ -146,6 +146,11 @@ func Masquerade(f *Frame, n *NATRange) (v Verdict, action string) {
 		return Accept, "accept: no source to masquerade"
 	}
 	a := f.Env.EgressAddr(f.Out, f.Packet.Dst.Addr())
+	if !a.IsValid() && f.Blind {
+		f.Choices.Certain(model.Doubt{What: "the address that masquerading gives the packet: no addresses were given"})
+		f.Bound, f.Ct.SNAT, f.Packet.Src = true, true, netip.AddrPort{}
+		return Accept, "masquerade to an address that is not known"
+	}
 	if !a.IsValid() {
 		return Drop, "drop: no address of " + f.Out + " to masquerade with"
 	}
@@ -168,6 +173,9 @@ func Redirect(f *Frame, n *NATRange) (v Verdict, action string) {
 		a = netip.IPv6Loopback()
 	default:
 		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if !a.IsValid() && f.Blind {
+		return Unknown, "unknown: which address of " + f.In + " it is redirected to"
 	}
 	if !a.IsValid() {
 		return Drop, "drop: no address of " + f.In + " to redirect to"

@@ -123,6 +123,7 @@ const (
 	AddrUnreachable AddrType = "UNREACHABLE"
 	AddrProhibit    AddrType = "PROHIBIT"
 	AddrUnspec      AddrType = "UNSPEC"
+	AddrUnknown     AddrType = "" // neither addresses nor local routes were collected
 )
 
 // WideMask returns a mask for addresses in their 16-byte form.
@@ -139,7 +140,8 @@ func WideMask(m netip.Addr) *[16]byte {
 // An Env answers what a rule may ask about the namespace around it.
 type Env interface {
 	// AddrType returns the type of a as the routing tables see it; dev limits
-	// LOCAL to addresses of that device, "" does not limit.
+	// LOCAL to addresses of that device, "" does not limit. It is AddrUnknown
+	// where the dump does not tell.
 	AddrType(a netip.Addr, dev string) AddrType
 	// EgressAddr returns the address that MASQUERADE uses for a packet to dst
 	// that leaves by dev; invalid if dev has none of the family.
@@ -168,10 +170,16 @@ type Frame struct {
 	Ct              Ct
 	NoTrack         bool   // set by NOTRACK in raw
 	Bound           bool   // a rule has decided about the translation that is open at this hook (nf_nat_initialized)
+	Blind           bool   // devices or routes were not collected: Out is "" in FORWARD, OUTPUT and POSTROUTING where nobody knows it, and what Env knows no address for may have one
 	RejectWith      string // set by REJECT: "icmp-port-unreachable", "tcp-reset", ...
 	Env             Env
 	Choices         *Choices
 	Trace           []model.Step
+}
+
+// OutUnknown reports whether f leaves by a device that nobody knows.
+func (f *Frame) OutUnknown() bool {
+	return f.Blind && f.Out == "" && f.Hook != Prerouting && f.Hook != Input
 }
 
 // Step adds a step to the trace.

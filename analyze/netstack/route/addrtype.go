@@ -24,6 +24,9 @@ func (f *FIB) addrType4(a netip.Addr, dev string) netfilter.AddrType {
 	case a.IsMulticast():
 		return netfilter.AddrMulticast
 	}
+	if !f.devices.known && f.v4.tables[TableLocal] == nil {
+		return netfilter.AddrUnknown
+	}
 	got := f.localTable().lookup4(&flow{dst: a})
 	if got.entry == nil || got.refusal != "" || dev != "" && got.entry.hops[0].dev != dev {
 		return netfilter.AddrUnicast
@@ -62,6 +65,8 @@ func (f *FIB) addrType6(a netip.Addr, dev string) netfilter.AddrType {
 		return netfilter.AddrMulticast
 	case f.hasAddr6(a, dev):
 		return netfilter.AddrLocal
+	case !f.devices.known && f.v6.tables[TableLocal] == nil:
+		return netfilter.AddrUnknown
 	}
 	fl := Query{Dst: a, OIf: dev}.flow(&f.devices)
 	fl.near, fl.strict = dev, dev != ""

@@ -72,6 +72,16 @@ func New(info *nodedump.NetNSInfo) (*FIB, []error) {
 	return f, p.errs
 }
 
+// Doubt returns what every answer about an IP version is under: sections that
+// were not collected, entries that could not be read. It is nil if there is
+// nothing of that kind.
+func (f *FIB) Doubt(ipv6 bool) *model.Doubt {
+	if ipv6 {
+		return f.v6.doubt
+	}
+	return f.v4.doubt
+}
+
 // addNeighbours remembers which neighbours are known not to answer.
 func (f *FIB) addNeighbours() {
 	for _, n := range f.info.Neighbours {
