@@ -184,12 +184,36 @@ func (r *run) bridgeForward(in, bridge *nodedump.Interface) {
 // bridgeOut sends a frame that the host itself gives to a bridge
 // (br_dev_xmit).
 func (r *run) bridgeOut(bridge *nodedump.Interface) {
+	if r.alone && r.somewhere(bridge) {
+		r.f.Choices.Certain(model.Doubt{What: "which port of " + bridge.Name + " leads to " + r.nexthop.String(), Evidence: r.ns.at(bridge.Line)})
+		r.leave(bridge)
+		return
+	}
 	out, evidence, ok := r.portFor(bridge)
 	if !ok {
 		return
 	}
 	r.step("bridge "+bridge.Name, "", "out by port "+out.Name, evidence)
 	r.port(out)
+}
+
+// somewhere reports whether nobody knows by which port of several a frame of
+// this host leaves a bridge.
+func (r *run) somewhere(bridge *nodedump.Interface) bool {
+	if mac := r.f.Packet.DstMAC; mac != "" {
+		for _, e := range r.ns.FDB(bridge.Name, mac) {
+			if dev, found := r.ns.Device(e.Dev); found && dev.Master == bridge.Index {
+				return false
+			}
+		}
+	}
+	n := 0
+	for _, p := range r.ns.ports[bridge.Name] {
+		if floods(p) {
+			n++
+		}
+	}
+	return n != 1
 }
 
 // port gives the frame to a port's device.
@@ -254,6 +278,9 @@ func (r *run) lost(dev *nodedump.Interface, mac string) {
 }
 
 func (r *run) leads(port, mac string) netfilter.Answer {
+	if r.alone {
+		return netfilter.Yes // somewhere has seen that it is the only one
+	}
 	if r.wire == nil {
 		return netfilter.Maybe
 	}

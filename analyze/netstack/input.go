@@ -13,7 +13,9 @@ import (
 // input takes a frame from outside (__netif_receive_skb_core).
 func (r *run) input(p model.Packet, dev string) {
 	r.f.Packet = p
-	r.f.Packet.Mark = 0 // skb_scrub_packet: a mark stays in its namespace
+	if !r.alone {
+		r.f.Packet.Mark = 0 // skb_scrub_packet: a mark stays in its namespace
+	}
 	if r.ns.deviceless() {
 		r.blindly(dev)
 		return

@@ -27,9 +27,17 @@ type Wire interface {
 
 // A Call is what the walk gives to a namespace along with a packet.
 type Call struct {
-	Wire Wire
-	Flow *model.Flow // what this branch has left behind so far
+	Wire  Wire
+	Flow  *model.Flow // what this branch has left behind so far
+	Alone bool        // nothing around the namespace is asked about, see [NetNS.Alone]
 }
+
+// Alone returns a Call that asks what the namespace itself does with a packet,
+// whatever is around it: whoever is asked for a neighbour's address answers; a
+// frame that goes to nobody knows which port of a bridge, or which end of a
+// tunnel, leaves by that device; a packet that INPUT lets pass has arrived even
+// if the sockets are not known; and one that comes in keeps its mark.
+func (ns *NetNS) Alone() Call { return Call{Alone: true} }
 
 // An Outcome is one way out of a namespace.
 type Outcome struct {
@@ -52,6 +60,8 @@ type Outcome struct {
 	Share       float64
 	Doubts      []model.Doubt
 	Noted       []model.Suspicion // what will stop the packet later, or may
+	Arrived     bool              // it was for this host and passed INPUT, whether or not a socket waits for it
+	RejectWith  string            // what a Rejected one is answered with, in the word of the rule; "" for the others
 
 	innerTold bool // Answer is about a tunnel's inner packet
 }
@@ -86,7 +96,7 @@ func (ns *NetNS) enumerate(p model.Packet, call Call, start func(*run)) (outcome
 			return append(outcomes, Outcome{Disposition: model.Unknown, Reason: "more branches than are followed", Flow: call.Flow,
 				Doubts: []model.Doubt{{What: "more branches than are followed", Evidence: ns.Info.File}}})
 		}
-		r := &run{ns: ns, wire: call.Wire, flow: call.Flow}
+		r := &run{ns: ns, wire: call.Wire, flow: call.Flow, alone: call.Alone}
 		r.f.Choices = c
 		r.f.Env = &env{ns}
 		r.f.Blind = ns.routeless() || ns.deviceless()
@@ -98,6 +108,9 @@ func (ns *NetNS) enumerate(p model.Packet, call Call, start func(*run)) (outcome
 		}
 		r.out.Netns = ns.ID
 		r.out.Packet, r.out.Trace = r.f.Packet, r.f.Trace
+		if r.out.Disposition == model.Rejected {
+			r.out.RejectWith = r.f.RejectWith
+		}
 		r.out.Flow, r.out.Share, r.out.Doubts = r.flow, c.Share(), c.Doubts()
 		outcomes = append(outcomes, r.out)
 	}
@@ -121,6 +134,7 @@ type run struct {
 	in      string       // the device that a forwarded packet came in by, which POSTROUTING still sees
 	nexthop netip.Addr
 	told    bool // the frame's address is what somebody wrote, not what anybody answered
+	alone   bool // Call.Alone
 }
 
 // end ends the journey.

@@ -39,8 +39,19 @@ func (r *run) transmit(dev *nodedump.Interface) {
 	case "", "veth", "bond", "team", "tun":
 		r.leave(dev)
 	default:
-		r.unknown(fmt.Sprintf("what %s device %s does with a packet", dev.Kind, dev.Name), r.ns.at(dev.Line))
+		r.strange(dev)
 	}
+}
+
+// strange ends the journey at a device of a kind that is not modelled.
+func (r *run) strange(dev *nodedump.Interface) {
+	what := fmt.Sprintf("what %s device %s does with a packet", dev.Kind, dev.Name)
+	if !r.alone {
+		r.unknown(what, r.ns.at(dev.Line))
+		return
+	}
+	r.f.Choices.Certain(model.Doubt{What: what, Evidence: r.ns.at(dev.Line)})
+	r.leave(dev)
 }
 
 // unplugged ends the journey at a device without carrier: its queue discards
@@ -94,6 +105,10 @@ func (r *run) resolve(dev *nodedump.Interface) bool {
 		return true
 	}
 	mac, known := r.ask(dev.Name, r.nexthop)
+	if r.alone {
+		r.answered(n, evidence, mac)
+		return true
+	}
 	if known == netfilter.Maybe && ok && usable(n) {
 		r.neighbour(n, evidence)
 		return true

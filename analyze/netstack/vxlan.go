@@ -28,6 +28,11 @@ func (r *run) encapsulate(dev *nodedump.Interface) {
 		r.unknown("where VXLAN device "+dev.Name+" sends a frame", r.ns.at(dev.Line))
 		return
 	}
+	if r.alone && r.f.Packet.DstMAC == "" {
+		r.f.Choices.Certain(model.Doubt{What: "to which tunnel end " + dev.Name + " sends the frame: the hardware address of " + r.nexthop.String() + " is not known", Evidence: r.ns.at(dev.Line)})
+		r.leave(dev)
+		return
+	}
 	remote, evidence, ok := r.vtep(dev)
 	if !ok {
 		return
