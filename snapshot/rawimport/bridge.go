@@ -37,7 +37,7 @@ type parsedPort struct {
 
 // parseBridgeLinks reads "bridge -j -d link".
 func parseBridgeLinks(data []byte) ([]parsedPort, []bad, error) {
-	return parseEntries(data, func(p *rawPort) (parsedPort, error) {
+	return parseEntries(data, func(p *rawPort, _ int) (parsedPort, error) {
 		if p.Name == "" {
 			return parsedPort{}, errors.New("a bridge port without ifname")
 		}
@@ -60,9 +60,13 @@ type rawFDB struct {
 	Flags  []string `json:"flags"`
 }
 
-// parseFDB reads "bridge -j -d fdb".
+// parseFDB reads "bridge -j -d fdb", or what it prints without -j.
 func parseFDB(data []byte) ([]nodedump.FDBEntry, []bad, error) {
-	return parseEntries(data, func(f *rawFDB) (nodedump.FDBEntry, error) {
+	parse := fdbOfText
+	if isJSON(data) {
+		parse = parseEntries[rawFDB, nodedump.FDBEntry]
+	}
+	return parse(data, func(f *rawFDB, line int) (nodedump.FDBEntry, error) {
 		if f.Name == "" {
 			f.Name = f.Dev
 		}
@@ -72,7 +76,7 @@ func parseFDB(data []byte) ([]nodedump.FDBEntry, []bad, error) {
 		dst, err := address(f.Dst)
 		return nodedump.FDBEntry{
 			MAC: f.MAC, Dev: f.Name, Master: f.Master, VLAN: int(f.VLAN), Dst: dst, Port: int(f.Port), VNI: int(f.VNI),
-			Via: f.Via, State: string(f.State), Flags: f.Flags,
+			Via: f.Via, State: string(f.State), Flags: f.Flags, Line: line,
 		}, err
 	})
 }

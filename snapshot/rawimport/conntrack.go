@@ -34,8 +34,15 @@ func (r *reader) conntrack() nodedump.Part {
 }
 
 // parseConntrack reads "conntrack -L", with or without "-o extended", or
-// /proc/net/nf_conntrack.
+// /proc/net/nf_conntrack, or the conntrack.json of a bundle.
 func parseConntrack(data []byte) ([]nodedump.Conn, []bad, error) {
+	if isJSON(data) {
+		table, err := snapshot.ParseConntrack(data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("1: %w", err)
+		}
+		return table.Entries, nil, nil
+	}
 	var out []nodedump.Conn
 	var bads []bad
 	n := 0
@@ -50,6 +57,7 @@ func parseConntrack(data []byte) ([]nodedump.Conn, []bad, error) {
 			bads = append(bads, bad{n, err})
 			continue
 		}
+		c.Line = n
 		out = append(out, c)
 	}
 	return out, bads, nil

@@ -37,12 +37,15 @@ func (r *reader) interfaces() {
 	case linkStatus == truncated:
 		r.missing("interfaces", truncated, linkReason)
 	case !detailed(all):
-		r.missing("interfaces", truncated, "printed without -d: the kinds of the devices are not known")
+		r.missing("interfaces", truncated, undetailed)
 	}
 	if linkStatus == nodedump.StatusFailed || linkStatus == nodedump.StatusDenied {
 		r.note("%s: %s", r.key, linkReason)
 	}
 }
+
+// undetailed is why devices may be something else than they seem.
+const undetailed = "printed without -d: the kinds of the devices are not known"
 
 // A rawLink is an entry of "ip -j -d link" or "ip -j -d addr".
 type rawLink struct {
@@ -62,6 +65,8 @@ type rawLink struct {
 	Promiscuity *number                      `json:"promiscuity"` // printed only with -d
 	Info        rawLinkInfo                  `json:"linkinfo"`
 	Addrs       []map[string]json.RawMessage `json:"addr_info"`
+
+	port *rawPort // of a bridge, where it was not printed as JSON
 }
 
 type rawLinkInfo struct {
@@ -113,21 +118,25 @@ type parsedLink struct {
 }
 
 func parseLinks(data []byte) ([]parsedLink, []bad, error) {
-	list, bads, err := parseEntries(data, convertLink)
+	parse := linksOfText
+	if isJSON(data) {
+		parse = parseEntries[rawLink, parsedLink]
+	}
+	list, bads, err := parse(data, convertLink)
 	if err == nil && len(list) == 0 && len(bads) == 0 {
 		err = errors.New("1: no interface, and each namespace has one")
 	}
 	return list, bads, err
 }
 
-func convertLink(l *rawLink) (parsedLink, error) {
+func convertLink(l *rawLink, line int) (parsedLink, error) {
 	if l.Name == "" || l.Index <= 0 {
 		return parsedLink{}, errors.New("an interface without ifname or ifindex")
 	}
 	out := parsedLink{master: l.Master, detailed: l.Promiscuity != nil || l.Info.Kind != "", hasAddrs: l.Addrs != nil}
 	out.Interface = nodedump.Interface{
 		Name: l.Name, Index: l.Index, Kind: l.Info.Kind, MTU: l.MTU, MAC: l.Address, Flags: l.Flags,
-		OperState: l.OperState, Link: l.LinkIndex,
+		OperState: l.OperState, Link: l.LinkIndex, Line: line,
 	}
 	if group, err := strconv.Atoi(string(l.Group)); err == nil {
 		out.Group = group
@@ -194,6 +203,9 @@ func (p *parsedLink) dataOf(l *rawLink) error {
 	}
 	if d.Link != nil {
 		p.underlay = *d.Link
+	}
+	if l.Info.SlaveKind == "bridge" && l.port != nil {
+		p.Port = l.port.convert()
 	}
 	if l.Info.SlaveKind == "bridge" && len(l.Info.SlaveData) > 0 {
 		var port rawPort

@@ -16,8 +16,8 @@ import (
 
 // parseEntries decodes the objects of the JSON arrays in data, which ip and
 // bridge print one per call. Empty objects are what ip prints for filtered
-// entries. convert gets the line of the entry for its errors' sake only.
-func parseEntries[R, T any](data []byte, convert func(*R) (T, error)) ([]T, []bad, error) {
+// entries. convert gets an entry and its line.
+func parseEntries[R, T any](data []byte, convert func(*R, int) (T, error)) ([]T, []bad, error) {
 	var out []T
 	var bads []bad
 	d := snapshot.NewLineDecoder(data)
@@ -30,7 +30,7 @@ func parseEntries[R, T any](data []byte, convert func(*R) (T, error)) ([]T, []ba
 			bads = append(bads, bad{line, err})
 			return
 		}
-		v, err := convert(&r)
+		v, err := convert(&r, line)
 		if err != nil {
 			bads = append(bads, bad{line, err})
 			return
@@ -198,4 +198,11 @@ func table(name string) int {
 	}
 	const above = 1 << 30 // the numbers that people use
 	return above | int(crc32.ChecksumIEEE([]byte(name))&(above-1))
+}
+
+// isJSON tells what ip -j and its like print from what they print without -j.
+// Nothing at all is the JSON of older versions for an empty list.
+func isJSON(data []byte) bool {
+	data = bytes.TrimSpace(data)
+	return len(data) == 0 || data[0] == '[' || data[0] == '{'
 }

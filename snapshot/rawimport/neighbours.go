@@ -16,10 +16,14 @@ type rawNeighbour struct {
 }
 
 // parseNeighbours reads "ip -j neigh", with or without those of "ip -j neigh
-// show proxy" behind them.
+// show proxy" behind them, or what it prints without -j.
 func parseNeighbours(data []byte) ([]nodedump.Neighbour, []bad, error) {
-	return parseEntries(data, func(n *rawNeighbour) (nodedump.Neighbour, error) {
-		out := nodedump.Neighbour{Dev: n.Dev, MAC: n.LLAddr, Proxy: bool(n.Proxy)}
+	parse := neighboursOfText
+	if isJSON(data) {
+		parse = parseEntries[rawNeighbour, nodedump.Neighbour]
+	}
+	return parse(data, func(n *rawNeighbour, line int) (nodedump.Neighbour, error) {
+		out := nodedump.Neighbour{Dev: n.Dev, MAC: n.LLAddr, Proxy: bool(n.Proxy), Line: line}
 		if len(n.State) > 0 {
 			out.State = n.State[0]
 		}

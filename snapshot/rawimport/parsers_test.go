@@ -76,7 +76,21 @@ func TestLinks(t *testing.T) {
 		{`[{"ifindex":1}]`, `bad: an interface without ifname or ifindex`},
 		{`[{"ifindex":"one"}]`, `bad: json: cannot unmarshal string into Go struct field rawLink.ifindex of type int`},
 		{"[\n{},\n{\"ifindex\"", `error: 3: unexpected EOF`},
-		{`1: lo: <LOOPBACK>`, `error: 1: expected a JSON array, not 1`},
+		{"command not found", `bad: "command not found" does not begin with the number and name of a device`},
+		{`1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0 minmtu 0 maxmtu 0
+    inet 127.0.0.1/8 scope host lo
+       valid_lft forever preferred_lft forever
+    inet6 ::1/128 scope host
+       valid_lft forever preferred_lft forever`, `{"name":"lo","index":1,"kind":"loopback","mtu":65536,"mac":"00:00:00:00:00:00","flags":["LOOPBACK","UP","LOWER_UP"],"operState":"UNKNOWN","addrs":[{"prefix":"127.0.0.1/8","scope":"host","label":"lo"},{"prefix":"::1/128","scope":"host"}]}`},
+		{`5: v0@if2: <BROADCAST,UP> mtu 1400 qdisc noqueue master br0 state UP mode DEFAULT group 7
+    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff link-netnsid 3
+    veth
+    bridge_slave state forwarding priority 32 cost 2 hairpin on guard off root_block off fastleave off learning off flood off
+    inet 10.0.0.1 peer 10.0.0.2/32 scope global secondary v0`, `{"name":"v0","index":5,"kind":"veth","mtu":1400,"mac":"02:00:00:00:00:01","flags":["BROADCAST","UP"],"operState":"UP","addrs":[{"prefix":"10.0.0.1/32","peer":"10.0.0.2/32","scope":"global","flags":["secondary"],"label":"v0"}],"link":2,"linkNSID":3,"port":{"state":"forwarding","hairpin":true,"noLearning":true,"noFlood":true},"group":7}`},
+		{`7: vx: <UP> mtu 1450 qdisc noqueue state UNKNOWN
+    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff promiscuity 0
+    vxlan id 1 local 10.0.0.1 dev if2 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx`, `{"name":"vx","index":7,"kind":"vxlan","mtu":1450,"mac":"02:00:00:00:00:01","flags":["UP"],"operState":"UNKNOWN","vxlan":{"id":1,"local":"10.0.0.1","link":2,"port":8472,"noLearning":true,"udpCsum":true}}`},
 		{``, `error: 1: no interface, and each namespace has one`},
 	}, func(data []byte) ([]nodedump.Interface, []bad, error) {
 		list, bads, err := parseLinks(data)
@@ -107,6 +121,13 @@ func TestRoutes(t *testing.T) {
 		{`[{"dst":"10.0.0.2","dev":"v1","protocol":"kernel","scope":"link","flags":[]}]`, `{"family":4,"table":254,"dst":"10.0.0.2/32","dev":"v1","scope":"link","protocol":"kernel"}`},
 		{`[{"type":"unicast","dst":"10.0.0.0/8","dev":"v1","scope":"global","protocol":"static","metric":100,"flags":["linkdown"]}]`, `{"family":4,"table":254,"dst":"10.0.0.0/8","dev":"v1","protocol":"static","metric":100,"flags":["linkdown"]}`},
 		{`[{"dst":"10.5.0.0/16","flags":[],"nexthops":[{"gateway":"10.1.0.5","dev":"br0","weight":2,"flags":[]},{"via":{"family":"inet6","host":"fe80::1"},"dev":"br1","flags":["dead"]}]}]`, `{"family":4,"table":254,"dst":"10.5.0.0/16","nexthops":[{"dev":"br0","via":"10.1.0.5","weight":2},{"dev":"br1","via":"fe80::1","weight":1,"flags":["dead"]}]}`},
+		{"10.5.0.0/16 proto static metric 7\n\tnexthop via 10.1.0.5 dev br0 weight 2\n\tnexthop via inet6 fe80::1 dev br1 weight 1 dead linkdown", `{"family":4,"table":254,"dst":"10.5.0.0/16","protocol":"static","metric":7,"nexthops":[{"dev":"br0","via":"10.1.0.5","weight":2},{"dev":"br1","via":"fe80::1","weight":1,"flags":["dead","linkdown"]}]}`},
+		{"default via 10.1.0.9 dev br0 table 200 src 10.1.0.1 mtu lock 1400 onlink", `{"family":4,"table":200,"dst":"0.0.0.0/0","dev":"br0","via":"10.1.0.9","src":"10.1.0.1","mtu":1400,"flags":["onlink"]}`},
+		{"local 10.0.0.1 dev v1 table local proto kernel scope host src 10.0.0.1", `{"family":4,"table":255,"type":"local","dst":"10.0.0.1/32","dev":"v1","src":"10.0.0.1","scope":"host","protocol":"kernel"}`},
+		{"unreachable 10.6.0.0/16 metric 5", `{"family":4,"table":254,"type":"unreachable","dst":"10.6.0.0/16","metric":5}`},
+		{"10.8.0.0/16 tos 0x10 encap ip id 7 dev vx", `{"family":4,"table":254,"dst":"10.8.0.0/16","dev":"vx","tos":16,"encap":"ip"}`},
+		{"10.8.0.0/16 via", `bad: nothing behind "via"`},
+		{"blackhole", `bad: nothing behind "blackhole"`},
 		{`[{"type":"blackhole","dst":"10.6.0.0/16","metric":5}]`, `{"family":4,"table":254,"type":"blackhole","dst":"10.6.0.0/16","metric":5}`},
 		{`[{"dst":"10.7.0.0/16","via":{"family":"inet6","host":"fe80::1"},"dev":"br0","metrics":[{"mtu":1400}]}]`, `{"family":4,"table":254,"dst":"10.7.0.0/16","dev":"br0","via":"fe80::1","mtu":1400}`},
 		{`[{"type":"local","dst":"10.0.0.1","dev":"v1","table":"local","scope":"host"}]`, `{"family":4,"table":255,"type":"local","dst":"10.0.0.1/32","dev":"v1","scope":"host"}`},
@@ -145,6 +166,14 @@ func TestRules(t *testing.T) {
 		{`[{"priority":90,"src":"all","goto":"none","unresolved":null}]`, `{"family":4,"priority":90,"action":"goto"}`},
 		{`[{"priority":100,"src":"all","nop":null}]`, `{"family":4,"priority":100,"action":"nop"}`},
 		{`[{"priority":1000,"src":"all","l3mdev":null}]`, `{"family":4,"priority":1000,"l3mdev":true}`},
+		{"0:\tfrom all lookup local", `{"family":4,"priority":0,"table":255}`},
+		{"5:\tnot from 10.0.0.0/8 to 10.9.0.0/16 fwmark 0x1/0xff iif br0 [detached] lookup 100 suppress_prefixlength 0", `{"family":4,"priority":5,"not":true,"from":"10.0.0.0/8","to":"10.9.0.0/16","iif":"br0","mark":1,"mask":255,"table":100,"suppressPrefixLen":0}`},
+		{"6:\tfrom all tos 0x10 oif v1 uidrange 1-5 ipproto udp sport 1-5 dport 5 unreachable proto static", `{"family":4,"priority":6,"oif":"v1","tos":16,"ipproto":"udp","sport":"1-5","dport":"5","uidrange":"1-5","action":"unreachable"}`},
+		{"90:\tfrom all goto 100", `{"family":4,"priority":90,"action":"goto","goto":100}`},
+		{"100:\tfrom all nop", `{"family":4,"priority":100,"action":"nop"}`},
+		{"1000:\tfrom all lookup [l3mdev-table]", `{"family":4,"priority":1000,"l3mdev":true}`},
+		{"7:\tfrom all frob 5 lookup main", `bad: unknown word "frob"`},
+		{"frob", `bad: "frob" does not begin with a priority`},
 		{`[{"priority":7,"src":"all"}]`, `bad: rule 7: neither table nor action`},
 		{`[{"priority":7,"src":"me","table":"main"}]`, `bad: rule 7: "me" is no IPv4 prefix`},
 		{`[{"priority":7,"src":"all","fwmark":"x","table":"main"}]`, `bad: rule 7: "x" is no mark`},
@@ -160,6 +189,9 @@ func TestNeighbours(t *testing.T) {
 		{`[{"dst":"10.1.0.7","dev":"br0","lladdr":"02:00:00:00:00:01","state":["PERMANENT"]}]`, `{"ip":"10.1.0.7","dev":"br0","mac":"02:00:00:00:00:01","state":"PERMANENT"}`},
 		{`[{"dst":"fe80::1","dev":"br0","router":null,"state":["FAILED"]}]`, `{"ip":"fe80::1","dev":"br0","state":"FAILED"}`},
 		{`[]` + "\n" + `[{"dst":"10.1.0.8","dev":"br0","proxy":null}]`, `{"ip":"10.1.0.8","dev":"br0","state":"","proxy":true}`},
+		{"10.1.0.7 dev br0 lladdr 02:00:00:00:00:01 PERMANENT", `{"ip":"10.1.0.7","dev":"br0","mac":"02:00:00:00:00:01","state":"PERMANENT"}`},
+		{"fe80::1 dev br0 router FAILED", `{"ip":"fe80::1","dev":"br0","state":"FAILED"}`},
+		{"10.1.0.8 dev br0 proxy", `{"ip":"10.1.0.8","dev":"br0","state":"","proxy":true}`},
 		{`[{"dst":"10.1.0.8"}]`, `bad: a neighbour without dst or dev`},
 	}, parseNeighbours)
 }
@@ -169,6 +201,9 @@ func TestFDB(t *testing.T) {
 		{`[{"mac":"33:33:00:00:00:01","ifname":"v1","flags":["self"],"state":"permanent"}]`, `{"mac":"33:33:00:00:00:01","dev":"v1","state":"permanent","flags":["self"]}`},
 		{`[{"mac":"56:14:7b:df:78:81","ifname":"v0","vlan":1,"flags":[],"master":"br0","state":""}]`, `{"mac":"56:14:7b:df:78:81","dev":"v0","master":"br0","vlan":1}`},
 		{`[{"mac":"02:00:00:00:00:02","ifname":"vx","dst":"1.2.3.4","port":99,"vni":7,"viaIf":"eth0","flags":["self"],"state":"static"}]`, `{"mac":"02:00:00:00:00:02","dev":"vx","dst":"1.2.3.4","port":99,"vni":7,"via":"eth0","state":"static","flags":["self"]}`},
+		{"33:33:00:00:00:01 dev v1 self permanent", `{"mac":"33:33:00:00:00:01","dev":"v1","state":"permanent","flags":["self"]}`},
+		{"56:14:7b:df:78:81 dev v0 vlan 1 master br0 ", `{"mac":"56:14:7b:df:78:81","dev":"v0","master":"br0","vlan":1}`},
+		{"02:00:00:00:00:02 dev vx dst 1.2.3.4 port 99 vni 7 via eth0 self static", `{"mac":"02:00:00:00:00:02","dev":"vx","dst":"1.2.3.4","port":99,"vni":7,"via":"eth0","state":"static","flags":["self"]}`},
 		{`[{"mac":"02:00:00:00:00:02","dev":"vx"}]`, `{"mac":"02:00:00:00:00:02","dev":"vx"}`},
 		{`[{"ifname":"vx"}]`, `bad: an FDB entry without mac or ifname`},
 		{`[{"mac":"02:00:00:00:00:02","ifname":"vx","dst":"there"}]`, `bad: "there" is no address`},
@@ -213,10 +248,10 @@ func TestSysctls(t *testing.T) {
 		in   string
 		want []sysctl
 	}{
-		{"net.ipv4.ip_forward = 1\n", []sysctl{{"net.ipv4.ip_forward", "1"}}},
-		{"net.ipv4.conf.eth0/100.rp_filter=0", []sysctl{{"net.ipv4.conf.eth0/100.rp_filter", "0"}}},
-		{"sysctl: reading key \"net.ipv6.conf.all.stable_secret\" a=b\nnet.a = \n", []sysctl{{"net.a", ""}}},
-		{"net.ipv4.tcp_rmem = 4096\t131072\t6291456", []sysctl{{"net.ipv4.tcp_rmem", "4096\t131072\t6291456"}}},
+		{"net.ipv4.ip_forward = 1\n", []sysctl{{"net.ipv4.ip_forward", "1", 1}}},
+		{"net.ipv4.conf.eth0/100.rp_filter=0", []sysctl{{"net.ipv4.conf.eth0/100.rp_filter", "0", 1}}},
+		{"sysctl: reading key \"net.ipv6.conf.all.stable_secret\" a=b\nnet.a = \n", []sysctl{{"net.a", "", 2}}},
+		{"net.ipv4.tcp_rmem = 4096\t131072\t6291456", []sysctl{{"net.ipv4.tcp_rmem", "4096\t131072\t6291456", 1}}},
 	} {
 		got, bads, err := parseSysctls([]byte(c.in))
 		require.NoError(t, err)

@@ -129,7 +129,9 @@ func (n *node) netns(dir, key string) {
 		n.note("%v", err)
 		return
 	}
-	r := &reader{raw: n.raw, dir: dir, key: key, info: &nodedump.NetNSInfo{Key: key}, note: n.note}
+	r := &reader{key: key, info: &nodedump.NetNSInfo{Key: key}, note: n.note}
+	r.open = func(name string) ([]byte, error) { return fs.ReadFile(n.raw, path.Join(dir, name)) }
+	r.at = func(name string) string { return key + "/" + name }
 	r.readAll()
 	n.all = append(n.all, r.info)
 	n.dump.Netns = append(n.dump.Netns, key)

@@ -189,7 +189,7 @@ func TestNode(t *testing.T) {
 		},
 		Notes: []string{
 			`host/ip-route4.json:2: route to 10.9.0.0/16: "gw" is no address`,
-			`host/iptables-save.txt:4: "what is this" is neither chain nor rule`,
+			`host/iptables-save.txt:5: "what is this" is neither chain nor rule`,
 			`odd: neither "host" nor <namespace>_<pod>, ignored`,
 		},
 	}, n)
@@ -224,7 +224,7 @@ func checkTexts(t *testing.T, host *nodedump.NetNSInfo) {
 		reason string
 		data   string
 	}{
-		{host.IPTables, nodedump.StatusTruncated, `iptables-save.txt:4: "what is this" is neither chain nor rule; this entry is left out`, "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\nCOMMIT\n"},
+		{host.IPTables, nodedump.StatusTruncated, `iptables-save.txt:5: "what is this" is neither chain nor rule; this entry is left out`, "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\nCOMMIT\n"},
 		{host.IP6Tables, nodedump.StatusTruncated, "ip6tables-save.txt: the last table has no COMMIT", "*filter\n:INPUT ACCEPT [0:0]\n"},
 		{host.IPTablesLegacy, nodedump.StatusEmpty, "", ""},
 		{host.IP6TablesLegacy, nodedump.StatusNotCollected, "", ""},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
@@ -14,8 +13,9 @@ const maxNotes = 20
 
 // A reader reads the files of one network namespace.
 type reader struct {
-	raw    fs.FS
-	dir    string // in raw
+	open   func(name string) ([]byte, error) // an error that is fs.ErrNotExist says that there is no such file, and why unless it is a PathError
+	at     func(name string) string          // what people call the file
+	exact  bool                              // texts keep their lines
 	key    string
 	info   *nodedump.NetNSInfo
 	note   func(format string, args ...any)
@@ -51,10 +51,13 @@ func (r *reader) missing(field string, status nodedump.Status, reason string) {
 
 // read reads a file. The status is ok or says why there is no content.
 func (r *reader) read(name string) ([]byte, nodedump.Status, string) {
-	data, err := fs.ReadFile(r.raw, path.Join(r.dir, name))
+	data, err := r.open(name)
+	var p *fs.PathError
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && errors.As(err, &p):
 		return nil, nodedump.StatusNotCollected, name + " is missing"
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nodedump.StatusNotCollected, err.Error()
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nodedump.StatusDenied, err.Error()
 	case err != nil:
@@ -68,10 +71,10 @@ func (r *reader) read(name string) ([]byte, nodedump.Status, string) {
 func (r *reader) notes(name string, bads []bad) {
 	for i, b := range bads {
 		if i == maxNotes {
-			r.note("%s/%s: %d more entries could not be read", r.key, name, len(bads)-i)
+			r.note("%s: %d more entries could not be read", r.at(name), len(bads)-i)
 			return
 		}
-		r.note("%s/%s:%d: %v", r.key, name, b.line, b.err)
+		r.note("%s:%d: %v", r.at(name), b.line, b.err)
 	}
 }
 
@@ -83,6 +86,9 @@ func load[T any](r *reader, name string, parse func([]byte) ([]T, []bad, error))
 	}
 	list, bads, err := parse(data)
 	r.notes(name, bads)
+	if r.exact {
+		name = r.at(name)
+	}
 	if err != nil {
 		return nil, nodedump.StatusFailed, name + ":" + err.Error()
 	}
@@ -135,6 +141,7 @@ func byFamily[T any](r *reader, field string, families [2]family, parse func([]b
 		r.missing(field, statuses[0], reasons[0]+"; "+reasons[1])
 	case statuses[0] != ok:
 		r.missing(field, statuses[0], reasons[0])
+		r.info.Sections[field+"6"] = ok
 	case statuses[1] != ok:
 		r.missing(field+"6", statuses[1], reasons[1])
 	}

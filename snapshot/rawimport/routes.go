@@ -47,9 +47,18 @@ type rawNextHop struct {
 	Flags   []string `json:"flags"`
 }
 
-// parseRoutes reads "ip -j -4|-6 route show table all".
+// parseRoutes reads "ip -j -4|-6 route show table all", or what it prints
+// without -j.
 func parseRoutes(data []byte, version int) ([]nodedump.Route, []bad, error) {
-	return parseEntries(data, func(r *rawRoute) (nodedump.Route, error) { return r.convert(version) })
+	parse := routesOfText
+	if isJSON(data) {
+		parse = parseEntries[rawRoute, nodedump.Route]
+	}
+	return parse(data, func(r *rawRoute, line int) (nodedump.Route, error) {
+		out, err := r.convert(version)
+		out.Line = line
+		return out, err
+	})
 }
 
 func (r *rawRoute) convert(version int) (nodedump.Route, error) {

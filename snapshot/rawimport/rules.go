@@ -48,10 +48,15 @@ type rawRule struct {
 	SuppressG  *word   `json:"suppress_ifgroup"`
 }
 
-// parseRules reads "ip -j [-6] rule".
+// parseRules reads "ip -j [-6] rule", or what it prints without -j.
 func parseRules(data []byte, version int) ([]nodedump.Rule, []bad, error) {
-	list, bads, err := parseEntries(data, func(r *rawRule) (nodedump.Rule, error) {
+	parse := rulesOfText
+	if isJSON(data) {
+		parse = parseEntries[rawRule, nodedump.Rule]
+	}
+	list, bads, err := parse(data, func(r *rawRule, line int) (nodedump.Rule, error) {
 		out, err := r.convert(version)
+		out.Line = line
 		if err != nil {
 			err = fmt.Errorf("rule %d: %w", r.Priority, err)
 		}

@@ -28,6 +28,7 @@ func parseSockets(data []byte) ([]nodedump.Socket, []bad, error) {
 		if err != nil {
 			bads = append(bads, bad{n, err})
 		} else if s.Protocol != "" {
+			s.Line = n
 			out = append(out, s)
 		}
 	}
