@@ -43,6 +43,8 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"interfaces", (*dumper).readInterfaces},
+		{"vlans", (*dumper).readVLANs},
+		{"wireguard", (*dumper).readWireGuard},
 		{"routes", (*dumper).readRoutes},
 		{"rules", (*dumper).readRules},
 		{"neighbours", (*dumper).readNeighbours},

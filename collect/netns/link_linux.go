@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -55,8 +54,12 @@ func parseLink(msg []byte) nodedump.Interface {
 	if flags&unix.IFF_LOOPBACK != 0 {
 		dev.Kind = "loopback"
 	}
-	if link.str(unix.IFLA_INFO_SLAVE_KIND) == "bridge" {
-		dev.Port = parsePort(link.nest(unix.IFLA_INFO_SLAVE_DATA))
+	switch slave := link.nest(unix.IFLA_INFO_SLAVE_DATA); link.str(unix.IFLA_INFO_SLAVE_KIND) {
+	case "bridge":
+		dev.Port = parsePort(slave)
+	case "bond":
+		dev.Slave = &nodedump.Slave{State: pick(slave.num(unix.IFLA_BOND_SLAVE_STATE), "active", "backup"),
+			MII: pick(slave.num(unix.IFLA_BOND_SLAVE_MII_STATUS), "UP", "GOING_DOWN", "DOWN", "GOING_BACK")}
 	}
 	linkDetail(&dev, link.nest(unix.IFLA_INFO_DATA))
 	return dev
@@ -73,11 +76,17 @@ func linkDetail(dev *nodedump.Interface, data attrs) {
 		dev.VLAN = &nodedump.VLAN{ID: data.num(unix.IFLA_VLAN_ID), Protocol: vlanProtocol(data.big(unix.IFLA_VLAN_PROTOCOL))}
 	case "macvlan", "macvtap":
 		dev.Mode = macvlanMode(data.num(unix.IFLA_MACVLAN_MODE))
+		dev.ModeFlags = flagNames(uint32(data.num(unix.IFLA_MACVLAN_FLAGS)), []flagName{{1, "nopromisc"}, {2, "nodst"}})
+		eachAttr(data[unix.IFLA_MACVLAN_MACADDR_DATA], func(typ uint16, value []byte) {
+			dev.Sources = append(dev.Sources, attrs{typ: value}.mac(typ))
+		})
 	case "ipvlan", "ipvtap":
 		dev.Mode = pick(data.num(unix.IFLA_IPVLAN_MODE), "l2", "l3", "l3s")
+		dev.ModeFlags = flagNames(uint32(data.num(unix.IFLA_IPVLAN_FLAGS)), []flagName{{1, "private"}, {2, "vepa"}})
 	case "bond":
 		dev.Mode = pick(data.num(unix.IFLA_BOND_MODE),
 			"balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
+		dev.ActiveSlave = data.num(unix.IFLA_BOND_ACTIVE_SLAVE)
 	case "vrf":
 		dev.VRFTable = data.num(unix.IFLA_VRF_TABLE)
 	default:
@@ -97,6 +106,8 @@ func parsePort(a attrs) *nodedump.Port {
 		NoBcastFlood: a.off(unix.IFLA_BRPORT_BCAST_FLOOD),
 		ProxyARP:     a.on(unix.IFLA_BRPORT_PROXYARP),
 		NeighSuppr:   a.on(unix.IFLA_BRPORT_NEIGH_SUPPRESS),
+		Locked:       a.on(unix.IFLA_BRPORT_LOCKED),
+		VLANTunnel:   a.on(unix.IFLA_BRPORT_VLAN_TUNNEL),
 	}
 }
 
@@ -109,7 +120,18 @@ func parseBridge(a attrs) *nodedump.Bridge {
 		NFCallIPT:     a.maybe(unix.IFLA_BR_NF_CALL_IPTABLES),
 		NFCallIP6T:    a.maybe(unix.IFLA_BR_NF_CALL_IP6TABLES),
 		NFCallARPT:    a.maybe(unix.IFLA_BR_NF_CALL_ARPTABLES),
+		VLANProtocol:  bridgeProtocol(a.big(unix.IFLA_BR_VLAN_PROTOCOL)),
+		DefaultPVID:   a.num(unix.IFLA_BR_VLAN_DEFAULT_PVID),
+		NoMcastSnoop:  a.off(unix.IFLA_BR_MCAST_SNOOPING),
 	}
+}
+
+// bridgeProtocol names the tag that a bridge filters by, "" for the usual one.
+func bridgeProtocol(n int) string {
+	if n == 0 || n == unix.ETH_P_8021Q {
+		return ""
+	}
+	return vlanProtocol(n)
 }
 
 // maybe returns a switch, nil if it is not there.
@@ -136,38 +158,15 @@ func parseVXLAN(a attrs) *nodedump.VXLAN {
 		External: a.on(unix.IFLA_VXLAN_COLLECT_METADATA),
 		UDPCsum:  a.on(unix.IFLA_VXLAN_UDP_CSUM),
 		DF:       pick(a.num(unix.IFLA_VXLAN_DF), "unset", "set", "inherit"),
+		TOS:      a.num(unix.IFLA_VXLAN_TOS), TTLInherit: a.on(unix.IFLA_VXLAN_TTL_INHERIT),
+		RSC: a.on(unix.IFLA_VXLAN_RSC), GBP: a.has(unix.IFLA_VXLAN_GBP), GPE: a.has(unix.IFLA_VXLAN_GPE),
+		VNIFilter: a.on(unix.IFLA_VXLAN_VNIFILTER), NoBypass: a.off(unix.IFLA_VXLAN_LOCALBYPASS),
+		NoCsum6Tx: a.on(unix.IFLA_VXLAN_UDP_ZERO_CSUM6_TX), NoCsum6Rx: a.on(unix.IFLA_VXLAN_UDP_ZERO_CSUM6_RX),
 	}
 	if v.Group == "" {
 		v.Group = a.ip(unix.IFLA_VXLAN_GROUP6)
 	}
 	return v
-}
-
-// parseTunnel reads a tunnel of any other kind, nil if it is none.
-func parseTunnel(kind string, a attrs) *nodedump.Tunnel {
-	switch kind {
-	case "ipip", "sit", "ip6tnl":
-		return &nodedump.Tunnel{
-			Local: a.ip(nl.IFLA_IPTUN_LOCAL), Remote: a.ip(nl.IFLA_IPTUN_REMOTE), Link: a.num(nl.IFLA_IPTUN_LINK),
-			TTL: a.num(nl.IFLA_IPTUN_TTL), NoPMTU: a.off(nl.IFLA_IPTUN_PMTUDISC), External: a.has(nl.IFLA_IPTUN_COLLECT_METADATA),
-		}
-	case "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan":
-		return &nodedump.Tunnel{
-			Local: a.ip(nl.IFLA_GRE_LOCAL), Remote: a.ip(nl.IFLA_GRE_REMOTE), Link: a.num(nl.IFLA_GRE_LINK),
-			TTL: a.num(nl.IFLA_GRE_TTL), NoPMTU: a.off(nl.IFLA_GRE_PMTUDISC), External: a.has(nl.IFLA_GRE_COLLECT_METADATA),
-		}
-	case "vti", "vti6":
-		return &nodedump.Tunnel{Local: a.ip(nl.IFLA_VTI_LOCAL), Remote: a.ip(nl.IFLA_VTI_REMOTE), Link: a.num(nl.IFLA_VTI_LINK)}
-	case "geneve":
-		remote := a.ip(unix.IFLA_GENEVE_REMOTE)
-		if remote == "" {
-			remote = a.ip(unix.IFLA_GENEVE_REMOTE6)
-		}
-		return &nodedump.Tunnel{Remote: remote, TTL: a.num(unix.IFLA_GENEVE_TTL), External: a.has(unix.IFLA_GENEVE_COLLECT_METADATA)}
-	case "wireguard":
-		return &nodedump.Tunnel{}
-	}
-	return nil
 }
 
 // linkFlags names the flags of a device as ip does.

@@ -15,6 +15,9 @@ import (
 // ntfSticky marks an entry that does not move to another port.
 const ntfSticky = 0x40
 
+// ndaNHID names a next hop object (NDA_NH_ID).
+const ndaNHID = 13
+
 // sizeofNdmsg is the size of the header of a neighbour message.
 const sizeofNdmsg = 12
 
@@ -91,7 +94,7 @@ func (d *dumper) parseFDB(msg []byte) nodedump.FDBEntry {
 	return nodedump.FDBEntry{
 		MAC: a.mac(unix.NDA_LLADDR), Dev: d.devName(int(binary.NativeEndian.Uint32(msg[4:]))),
 		Master: d.devName(a.num(unix.NDA_MASTER)), VLAN: a.num(unix.NDA_VLAN),
-		Dst: a.ip(unix.NDA_DST), Port: a.big(unix.NDA_PORT), VNI: a.num(unix.NDA_VNI),
+		Dst: a.ip(unix.NDA_DST), NextHop: a.num(ndaNHID), Port: a.big(unix.NDA_PORT), VNI: a.num(unix.NDA_VNI),
 		Via:   d.devName(a.num(unix.NDA_IFINDEX)),
 		State: fdbState(binary.NativeEndian.Uint16(msg[8:])),
 		Flags: flagNames(uint32(msg[10]), []flagName{

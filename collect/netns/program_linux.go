@@ -79,7 +79,11 @@ func (d *dumper) queueFilters(msg []byte) error {
 	index, handle := binary.NativeEndian.Uint32(msg[4:]), binary.NativeEndian.Uint32(msg[8:])
 	parent := binary.NativeEndian.Uint32(msg[12:])
 	parents := map[uint32]string{}
-	switch after(msg, sizeofTcmsg).str(unix.TCA_KIND) {
+	kind := after(msg, sizeofTcmsg).str(unix.TCA_KIND)
+	if kind == "netem" {
+		d.info.Programs = append(d.info.Programs, nodedump.Program{Hook: "qdisc", Dev: d.devName(int(index)), Kind: kind})
+	}
+	switch kind {
 	case "clsact":
 		parents[tcHandleIn], parents[tcHandleOut] = "tc-ingress", "tc-egress"
 	case "ingress":

@@ -89,27 +89,33 @@ type Part struct {
 
 // An Interface is one network device.
 type Interface struct {
-	Name      string   `json:"name"`
-	Index     int      `json:"index"`
-	Kind      string   `json:"kind,omitempty"` // as "ip -d link" prints it: veth bridge vxlan vlan macvlan ipvlan ipip gre wireguard dummy bond tun ...; "" for hardware, "loopback" for lo
-	MTU       int      `json:"mtu"`
-	MAC       string   `json:"mac,omitempty"`
-	Flags     []string `json:"flags,omitempty"`     // UP LOWER_UP BROADCAST NOARP PROMISC ..., as ip prints them
-	OperState string   `json:"operState,omitempty"` // UP DOWN UNKNOWN LOWERLAYERDOWN ...
-	Addrs     []Addr   `json:"addrs,omitempty"`
-	Link      int      `json:"link,omitempty"`      // ifindex of the veth peer, or of the parent of a vlan, macvlan, vxlan ...
-	LinkNSID  *int     `json:"linkNSID,omitempty"`  // netnsid of the namespace that Link lies in; nil if it lies in this one
-	PeerNetns string   `json:"peerNetns,omitempty"` // key of the namespace of the same node that Link lies in, where the collector could tell
-	Master    int      `json:"master,omitempty"`    // ifindex of the bridge, bond or VRF it belongs to
-	Port      *Port    `json:"port,omitempty"`      // set if Master is a bridge
-	Bridge    *Bridge  `json:"bridge,omitempty"`
-	VXLAN     *VXLAN   `json:"vxlan,omitempty"`
-	Tunnel    *Tunnel  `json:"tunnel,omitempty"`
-	VLAN      *VLAN    `json:"vlan,omitempty"`
-	Mode      string   `json:"mode,omitempty"` // of a macvlan, ipvlan or bond
-	VRFTable  int      `json:"vrfTable,omitempty"`
-	Group     int      `json:"group,omitempty"`
-	Line      int      `json:"-"`
+	Name        string       `json:"name"`
+	Index       int          `json:"index"`
+	Kind        string       `json:"kind,omitempty"` // as "ip -d link" prints it: veth bridge vxlan vlan macvlan ipvlan ipip gre wireguard dummy bond tun ...; "" for hardware, "loopback" for lo
+	MTU         int          `json:"mtu"`
+	MAC         string       `json:"mac,omitempty"`
+	Flags       []string     `json:"flags,omitempty"`     // UP LOWER_UP BROADCAST NOARP PROMISC ..., as ip prints them
+	OperState   string       `json:"operState,omitempty"` // UP DOWN UNKNOWN LOWERLAYERDOWN ...
+	Addrs       []Addr       `json:"addrs,omitempty"`
+	Link        int          `json:"link,omitempty"`      // ifindex of the veth peer, or of the parent of a vlan, macvlan, vxlan ...
+	LinkNSID    *int         `json:"linkNSID,omitempty"`  // netnsid of the namespace that Link lies in; nil if it lies in this one
+	PeerNetns   string       `json:"peerNetns,omitempty"` // key of the namespace of the same node that Link lies in, where the collector could tell
+	Master      int          `json:"master,omitempty"`    // ifindex of the bridge, bond or VRF it belongs to
+	Port        *Port        `json:"port,omitempty"`      // set if Master is a bridge
+	Bridge      *Bridge      `json:"bridge,omitempty"`
+	VXLAN       *VXLAN       `json:"vxlan,omitempty"`
+	Tunnel      *Tunnel      `json:"tunnel,omitempty"`
+	VLAN        *VLAN        `json:"vlan,omitempty"`
+	WireGuard   *WireGuard   `json:"wireguard,omitempty"`   // nil where the peers were not collected
+	Slave       *Slave       `json:"slave,omitempty"`       // set if Master is a bond
+	VLANs       []BridgeVLAN `json:"vlans,omitempty"`       // that a bridge or one of its ports is a member of
+	Mode        string       `json:"mode,omitempty"`        // of a macvlan, ipvlan or bond
+	ModeFlags   []string     `json:"modeFlags,omitempty"`   // private vepa of an ipvlan, nopromisc of a macvlan
+	Sources     []string     `json:"sources,omitempty"`     // hardware addresses that a macvlan in mode source takes frames of
+	ActiveSlave int          `json:"activeSlave,omitempty"` // ifindex, of a bond in mode active-backup, balance-tlb or balance-alb
+	VRFTable    int          `json:"vrfTable,omitempty"`
+	Group       int          `json:"group,omitempty"`
+	Line        int          `json:"-"`
 }
 
 // An Addr is one address of an interface.
@@ -132,15 +138,49 @@ type Port struct {
 	NoBcastFlood bool   `json:"noBcastFlood,omitempty"`
 	ProxyARP     bool   `json:"proxyARP,omitempty"`
 	NeighSuppr   bool   `json:"neighSuppress,omitempty"`
+	Locked       bool   `json:"locked,omitempty"`     // takes frames only of those that its database names
+	VLANTunnel   bool   `json:"vlanTunnel,omitempty"` // VLANs are mapped to tunnel keys
+}
+
+// A BridgeVLAN is one VLAN, or a range of them, that a bridge or one of its
+// ports is a member of.
+type BridgeVLAN struct {
+	ID       int  `json:"id"`
+	Last     int  `json:"last,omitempty"`     // of a range, 0 if it is one VLAN
+	PVID     bool `json:"pvid,omitempty"`     // of frames that come in without a tag
+	Untagged bool `json:"untagged,omitempty"` // leaves without a tag
+}
+
+// A Slave is what a bond keeps about one of its devices.
+type Slave struct {
+	State string `json:"state,omitempty"` // active backup
+	MII   string `json:"mii,omitempty"`   // UP GOING_DOWN DOWN GOING_BACK
+}
+
+// A WireGuard is the part of a WireGuard device that decides where packets go.
+// No key is ever collected.
+type WireGuard struct {
+	Port   int      `json:"port,omitempty"`   // that it listens on
+	FWMark uint32   `json:"fwmark,omitempty"` // of its outer packets
+	Peers  []WGPeer `json:"peers,omitempty"`
+}
+
+// A WGPeer is a peer of a WireGuard device.
+type WGPeer struct {
+	Endpoint   string   `json:"endpoint,omitempty"`   // "10.0.0.2:51820", "" if it is not known where the peer is
+	AllowedIPs []string `json:"allowedIPs,omitempty"` // prefixes
 }
 
 // A Bridge is what a bridge device keeps about itself.
 type Bridge struct {
-	STP           bool  `json:"stp,omitempty"`
-	VLANFiltering bool  `json:"vlanFiltering,omitempty"`
-	NFCallIPT     *bool `json:"nfCallIPTables,omitempty"`  // per bridge: on if this or the sysctl is
-	NFCallIP6T    *bool `json:"nfCallIP6Tables,omitempty"` // likewise
-	NFCallARPT    *bool `json:"nfCallARPTables,omitempty"`
+	STP           bool   `json:"stp,omitempty"`
+	VLANFiltering bool   `json:"vlanFiltering,omitempty"`
+	NFCallIPT     *bool  `json:"nfCallIPTables,omitempty"`  // per bridge: on if this or the sysctl is
+	NFCallIP6T    *bool  `json:"nfCallIP6Tables,omitempty"` // likewise
+	NFCallARPT    *bool  `json:"nfCallARPTables,omitempty"`
+	VLANProtocol  string `json:"vlanProtocol,omitempty"` // 802.1Q 802.1ad; "" is 802.1Q
+	DefaultPVID   int    `json:"defaultPVID,omitempty"`
+	NoMcastSnoop  bool   `json:"noMcastSnooping,omitempty"`
 }
 
 // A VXLAN is a VXLAN device.
@@ -159,16 +199,43 @@ type VXLAN struct {
 	External   bool   `json:"external,omitempty"` // collect metadata (eBPF)
 	UDPCsum    bool   `json:"udpCsum,omitempty"`
 	DF         string `json:"df,omitempty"` // unset set inherit
+	TTLInherit bool   `json:"ttlInherit,omitempty"`
+	TOS        int    `json:"tos,omitempty"` // 1 is inherit
+	RSC        bool   `json:"rsc,omitempty"` // route short circuit
+	GBP        bool   `json:"gbp,omitempty"`
+	GPE        bool   `json:"gpe,omitempty"`
+	VNIFilter  bool   `json:"vniFilter,omitempty"`
+	NoCsum6Tx  bool   `json:"udpZeroCsum6Tx,omitempty"`
+	NoCsum6Rx  bool   `json:"udpZeroCsum6Rx,omitempty"`
+	NoBypass   bool   `json:"noLocalBypass,omitempty"`
 }
 
-// A Tunnel is an ipip, sit, gre, ip6tnl or wireguard device.
+// A Tunnel is an ipip, sit, gre, ip6tnl, ip6gre, vti, geneve or wireguard
+// device.
 type Tunnel struct {
-	Local    string `json:"local,omitempty"`
-	Remote   string `json:"remote,omitempty"`
-	Link     int    `json:"link,omitempty"`
-	TTL      int    `json:"ttl,omitempty"`
-	NoPMTU   bool   `json:"noPMTUDisc,omitempty"`
-	External bool   `json:"external,omitempty"`
+	Local    string  `json:"local,omitempty"`
+	Remote   string  `json:"remote,omitempty"`
+	Link     int     `json:"link,omitempty"`
+	TTL      int     `json:"ttl,omitempty"`
+	NoPMTU   bool    `json:"noPMTUDisc,omitempty"`
+	External bool    `json:"external,omitempty"`
+	Proto    string  `json:"proto,omitempty"` // what it carries: ipip ip6ip mplsip any, of ip6tnl ipip6 ip6ip6 any; "" is the kind's own
+	TOS      int     `json:"tos,omitempty"`   // 1 is inherit
+	IgnoreDF bool    `json:"ignoreDF,omitempty"`
+	IKey     *uint32 `json:"ikey,omitempty"` // nil: without a key
+	OKey     *uint32 `json:"okey,omitempty"`
+	ISeq     bool    `json:"iseq,omitempty"`
+	OSeq     bool    `json:"oseq,omitempty"`
+	ICsum    bool    `json:"icsum,omitempty"`
+	OCsum    bool    `json:"ocsum,omitempty"`
+	FWMark   uint32  `json:"fwmark,omitempty"`       // that outer packets are routed by
+	NoLimit  bool    `json:"noEncapLimit,omitempty"` // of IPv6: outer packets have no option for it
+	Encap    string  `json:"encap,omitempty"`        // fou gue: a UDP header is put around
+	Flags    int     `json:"flags,omitempty"`        // of ip6tnl and ip6gre (IP6_TNL_F_*)
+	Relay    string  `json:"relay,omitempty"`        // prefix of 6rd, if a sit device has one
+	ID       int     `json:"id,omitempty"`           // VNI of a geneve device
+	Port     int     `json:"port,omitempty"`         // of a geneve device
+	DF       string  `json:"df,omitempty"`           // of a geneve device: unset set inherit
 }
 
 // A VLAN is the tag of a vlan device.
@@ -243,17 +310,18 @@ type Neighbour struct {
 // An FDBEntry is one entry of the forwarding database of a bridge or a VXLAN
 // device.
 type FDBEntry struct {
-	MAC    string   `json:"mac"`
-	Dev    string   `json:"dev"`
-	Master string   `json:"master,omitempty"` // the bridge, if the entry is the bridge's
-	VLAN   int      `json:"vlan,omitempty"`
-	Dst    string   `json:"dst,omitempty"` // remote VTEP
-	Port   int      `json:"port,omitempty"`
-	VNI    int      `json:"vni,omitempty"`
-	Via    string   `json:"via,omitempty"`
-	State  string   `json:"state,omitempty"` // permanent static stale reachable ...
-	Flags  []string `json:"flags,omitempty"` // self master extern_learn offload ...
-	Line   int      `json:"-"`
+	MAC     string   `json:"mac"`
+	Dev     string   `json:"dev"`
+	Master  string   `json:"master,omitempty"` // the bridge, if the entry is the bridge's
+	VLAN    int      `json:"vlan,omitempty"`
+	Dst     string   `json:"dst,omitempty"`  // remote VTEP
+	NextHop int      `json:"nhid,omitempty"` // next hop object with the remote VTEPs, 0 if there is none
+	Port    int      `json:"port,omitempty"`
+	VNI     int      `json:"vni,omitempty"`
+	Via     string   `json:"via,omitempty"`
+	State   string   `json:"state,omitempty"` // permanent static stale reachable ...
+	Flags   []string `json:"flags,omitempty"` // self master extern_learn offload ...
+	Line    int      `json:"-"`
 }
 
 // A Socket is one listening socket (TCP, SCTP) or bound one (UDP).
@@ -269,7 +337,7 @@ type Socket struct {
 // A Program is a tc filter, XDP or cgroup program that may change the fate of
 // a packet and whose effect no dump shows.
 type Program struct {
-	Hook string `json:"hook"` // tc-ingress tc-egress xdp cgroup
+	Hook string `json:"hook"` // tc-ingress tc-egress xdp cgroup; qdisc: a queue that loses packets on purpose (netem)
 	Dev  string `json:"dev,omitempty"`
 	Kind string `json:"kind,omitempty"` // bpf u32 flower matchall ...
 	Name string `json:"name,omitempty"`

@@ -18,6 +18,8 @@ type rawPort struct {
 	BcastFlood flag   `json:"bcast_flood"`
 	ProxyARP   flag   `json:"proxy_arp"`
 	NeighSuppr flag   `json:"neigh_suppress"`
+	Locked     flag   `json:"locked"`
+	VLANTunnel flag   `json:"vlan_tunnel"`
 }
 
 func (p *rawPort) convert() *nodedump.Port {
@@ -26,6 +28,7 @@ func (p *rawPort) convert() *nodedump.Port {
 		NoLearning: !p.Learning.orElse(true), NoFlood: !p.Flood.orElse(true),
 		NoMcastFlood: !p.McastFlood.orElse(true), NoBcastFlood: !p.BcastFlood.orElse(true),
 		ProxyARP: p.ProxyARP.on, NeighSuppr: p.NeighSuppr.on,
+		Locked: p.Locked.on, VLANTunnel: p.VLANTunnel.on,
 	}
 }
 

@@ -24,6 +24,11 @@ func (r *reader) interfaces() {
 	}
 	all := mergeLinks(links, addrs)
 	r.info.Interfaces = resolveLinks(all, ports)
+	for _, p := range all {
+		r.info.Programs = append(r.info.Programs, p.programs...)
+	}
+	r.vlans()
+	r.wireguard()
 	truncated := nodedump.StatusTruncated
 	switch {
 	case len(all) == 0 && linkStatus == nodedump.StatusNotCollected:
@@ -63,6 +68,8 @@ type rawLink struct {
 	LinkType    string                       `json:"link_type"`
 	Address     string                       `json:"address"`
 	Promiscuity *number                      `json:"promiscuity"` // printed only with -d
+	Qdisc       string                       `json:"qdisc"`
+	XDP         json.RawMessage              `json:"xdp"`
 	Info        rawLinkInfo                  `json:"linkinfo"`
 	Addrs       []map[string]json.RawMessage `json:"addr_info"`
 
@@ -79,42 +86,68 @@ type rawLinkInfo struct {
 // A rawLinkData is the info_data of all kinds together; their keys do not
 // contradict each other.
 type rawLinkData struct {
-	ID         number  `json:"id"`
-	Local      string  `json:"local"`
-	Local6     string  `json:"local6"`
-	Group      string  `json:"group"`
-	Group6     string  `json:"group6"`
-	Remote     string  `json:"remote"`
-	Remote6    string  `json:"remote6"`
-	Link       *string `json:"link"`
-	Port       number  `json:"port"`
-	DstPort    number  `json:"dstport"`
-	TTL        word    `json:"ttl"`
-	Learning   flag    `json:"learning"`
-	NoLearning flag    `json:"nolearning"`
-	Proxy      flag    `json:"proxy"`
-	L2Miss     flag    `json:"l2miss"`
-	L3Miss     flag    `json:"l3miss"`
-	External   flag    `json:"external"`
-	UDPCsum    flag    `json:"udp_csum"`
-	DF         string  `json:"df"`
-	PMTUDisc   flag    `json:"pmtudisc"`
-	NoPMTUDisc flag    `json:"nopmtudisc"`
-	Protocol   string  `json:"protocol"`
-	Mode       word    `json:"mode"`
-	Table      word    `json:"table"`
-	STP        flag    `json:"stp_state"`
-	VLANFilter flag    `json:"vlan_filtering"`
-	NFCallIPT  flag    `json:"nf_call_iptables"`
-	NFCallIP6T flag    `json:"nf_call_ip6tables"`
-	NFCallARPT flag    `json:"nf_call_arptables"`
+	ID         number   `json:"id"`
+	Local      string   `json:"local"`
+	Local6     string   `json:"local6"`
+	Group      string   `json:"group"`
+	Group6     string   `json:"group6"`
+	Remote     string   `json:"remote"`
+	Remote6    string   `json:"remote6"`
+	Link       *string  `json:"link"`
+	Port       number   `json:"port"`
+	DstPort    number   `json:"dstport"`
+	TTL        word     `json:"ttl"`
+	Learning   flag     `json:"learning"`
+	NoLearning flag     `json:"nolearning"`
+	Proxy      flag     `json:"proxy"`
+	L2Miss     flag     `json:"l2miss"`
+	L3Miss     flag     `json:"l3miss"`
+	External   flag     `json:"external"`
+	UDPCsum    flag     `json:"udp_csum"`
+	DF         string   `json:"df"`
+	PMTUDisc   flag     `json:"pmtudisc"`
+	NoPMTUDisc flag     `json:"nopmtudisc"`
+	Protocol   string   `json:"protocol"`
+	Mode       word     `json:"mode"`
+	Table      word     `json:"table"`
+	STP        flag     `json:"stp_state"`
+	VLANFilter flag     `json:"vlan_filtering"`
+	NFCallIPT  flag     `json:"nf_call_iptables"`
+	NFCallIP6T flag     `json:"nf_call_ip6tables"`
+	NFCallARPT flag     `json:"nf_call_arptables"`
+	VLANProto  string   `json:"vlan_protocol"`
+	DefPVID    number   `json:"vlan_default_pvid"`
+	McastSnoop flag     `json:"mcast_snooping"`
+	Flags      rawFlags `json:"flags"`
+	Active     *string  `json:"active_slave"`
+	MACs       []string `json:"macaddr_data"`
+	rawTunnelData
+}
+
+// rawFlags are flags of a device that ip prints as a list of words, and of
+// some kinds as something else, which says nothing.
+type rawFlags []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *rawFlags) UnmarshalJSON(data []byte) error {
+	var words []string
+	if json.Unmarshal(data, &words) == nil {
+		*f = words
+		return nil
+	}
+	var word string
+	if json.Unmarshal(data, &word) == nil && word != "" {
+		*f = rawFlags{word}
+	}
+	return nil
 }
 
 // A parsedLink is an interface that still names its master and parents.
 type parsedLink struct {
 	nodedump.Interface
-	link, master, underlay string
-	detailed, hasAddrs     bool
+	programs                       []nodedump.Program
+	link, master, underlay, active string
+	detailed, hasAddrs             bool
 }
 
 func parseLinks(data []byte) ([]parsedLink, []bad, error) {
@@ -146,6 +179,7 @@ func convertLink(l *rawLink, line int) (parsedLink, error) {
 	}
 	out.netnsOf(l)
 	out.kindOf(l)
+	out.programs = programsOf(l)
 	if err := out.dataOf(l); err != nil {
 		return parsedLink{}, fmt.Errorf("%s: %w", l.Name, err)
 	}
@@ -186,35 +220,76 @@ func (p *parsedLink) dataOf(l *rawLink) error {
 	d := &l.Info.Data
 	switch p.Kind {
 	case "bridge":
-		p.Bridge = &nodedump.Bridge{
-			STP: d.STP.on, VLANFiltering: d.VLANFilter.on,
-			NFCallIPT: d.NFCallIPT.pointer(), NFCallIP6T: d.NFCallIP6T.pointer(), NFCallARPT: d.NFCallARPT.pointer(),
-		}
+		p.Bridge = convertBridge(d)
 	case "vxlan":
 		p.VXLAN = convertVXLAN(d)
-	case "ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre", "ip6gretap", "vti", "vti6", "wireguard":
+	case "ipip", "sit", "gre", "gretap", "erspan", "ip6tnl", "ip6gre", "ip6gretap", "ip6erspan", "vti", "vti6", "wireguard", "geneve":
 		p.Tunnel = convertTunnel(d)
 	case "vlan":
 		p.VLAN = &nodedump.VLAN{ID: int(d.ID), Protocol: d.Protocol}
 	case "macvlan", "macvtap", "ipvlan", "ipvtap", "bond":
-		p.Mode = string(d.Mode)
+		p.Mode, p.Sources, p.ModeFlags = string(d.Mode), d.MACs, modeFlags(d.Flags)
+		if d.Active != nil {
+			p.active = *d.Active
+		}
 	case "vrf":
 		p.VRFTable = table(string(d.Table))
 	}
 	if d.Link != nil {
 		p.underlay = *d.Link
 	}
+	return p.slaveOf(l)
+}
+
+// slaveOf takes over what the master keeps about the device.
+func (p *parsedLink) slaveOf(l *rawLink) error {
 	if l.Info.SlaveKind == "bridge" && l.port != nil {
 		p.Port = l.port.convert()
 	}
-	if l.Info.SlaveKind == "bridge" && len(l.Info.SlaveData) > 0 {
+	if len(l.Info.SlaveData) == 0 {
+		return nil
+	}
+	switch l.Info.SlaveKind {
+	case "bridge":
 		var port rawPort
 		if err := json.Unmarshal(l.Info.SlaveData, &port); err != nil {
 			return err
 		}
 		p.Port = port.convert()
+	case "bond":
+		var slave struct {
+			State string `json:"state"`
+			MII   string `json:"mii_status"`
+		}
+		if err := json.Unmarshal(l.Info.SlaveData, &slave); err != nil {
+			return err
+		}
+		p.Slave = &nodedump.Slave{State: strings.ToLower(slave.State), MII: slave.MII}
 	}
 	return nil
+}
+
+// modeFlags keeps the flags of a macvlan or ipvlan that change where packets
+// go. The usual ones, such as "bridge" of an ipvlan, say nothing.
+func modeFlags(flags []string) (kept []string) {
+	for _, f := range flags {
+		switch f {
+		case "private", "vepa", "nopromisc", "nodst":
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+func convertBridge(d *rawLinkData) *nodedump.Bridge {
+	b := &nodedump.Bridge{
+		STP: d.STP.on, VLANFiltering: d.VLANFilter.on, DefaultPVID: int(d.DefPVID), NoMcastSnoop: !d.McastSnoop.orElse(true),
+		NFCallIPT: d.NFCallIPT.pointer(), NFCallIP6T: d.NFCallIP6T.pointer(), NFCallARPT: d.NFCallARPT.pointer(),
+	}
+	if d.VLANProto != "802.1Q" {
+		b.VLANProtocol = d.VLANProto
+	}
+	return b
 }
 
 func (f flag) pointer() *bool {
@@ -222,45 +297,6 @@ func (f flag) pointer() *bool {
 		return nil
 	}
 	return &f.on
-}
-
-func convertVXLAN(d *rawLinkData) *nodedump.VXLAN {
-	v := &nodedump.VXLAN{
-		ID: int(d.ID), Local: d.Local, Local6: d.Local6, Port: int(d.Port), TTL: ttl(d.TTL),
-		NoLearning: !d.Learning.orElse(!d.NoLearning.on), Proxy: d.Proxy.on, L2Miss: d.L2Miss.on, L3Miss: d.L3Miss.on,
-		External: d.External.on, UDPCsum: d.UDPCsum.on, DF: d.DF,
-	}
-	for _, group := range []string{d.Group, d.Group6, d.Remote, d.Remote6} {
-		if v.Group == "" {
-			v.Group = group
-		}
-	}
-	if v.Port == 0 {
-		v.Port = int(d.DstPort)
-	}
-	return v
-}
-
-func convertTunnel(d *rawLinkData) *nodedump.Tunnel {
-	t := &nodedump.Tunnel{
-		Local: d.Local, Remote: d.Remote, TTL: ttl(d.TTL), External: d.External.on,
-		NoPMTU: !d.PMTUDisc.orElse(!d.NoPMTUDisc.on),
-	}
-	for _, s := range []*string{&t.Local, &t.Remote} {
-		if *s == "any" || *s == "0.0.0.0" || *s == "::" {
-			*s = ""
-		}
-	}
-	return t
-}
-
-// ttl is 0 for "inherit" and "auto".
-func ttl(w word) int {
-	n, err := strconv.ParseUint(string(w), 10, 8)
-	if err != nil {
-		return 0
-	}
-	return int(n)
 }
 
 // convertAddr reads an element of addr_info. Its flags are keys that are true.
@@ -337,7 +373,7 @@ func resolveLinks(all []parsedLink, ports []parsedPort) []nodedump.Interface {
 	}
 	out := make([]nodedump.Interface, 0, len(all))
 	for _, p := range all {
-		p.Master = indexOf(p.master, index)
+		p.Master, p.ActiveSlave = indexOf(p.master, index), indexOf(p.active, index)
 		if p.Link == 0 {
 			p.Link = indexOf(p.link, index)
 		}

@@ -60,7 +60,18 @@ func TestLinks(t *testing.T) {
 		{kind("macvlan", `"mode":"bridge"`), `{"name":"x","index":9,"kind":"macvlan","mtu":0,"mode":"bridge"}`},
 		{kind("ipvlan", `"mode":"l3s"`), `{"name":"x","index":9,"kind":"ipvlan","mtu":0,"mode":"l3s"}`},
 		{kind("bond", `"mode":"802.3ad"`), `{"name":"x","index":9,"kind":"bond","mtu":0,"mode":"802.3ad"}`},
-		{kind("ipip", `"proto":"ipip","remote":"any","local":"10.0.0.1","ttl":"inherit","pmtudisc":true`), `{"name":"x","index":9,"kind":"ipip","mtu":0,"tunnel":{"local":"10.0.0.1"}}`},
+		{kind("ipip", `"proto":"ipip","remote":"any","local":"10.0.0.1","ttl":"inherit","pmtudisc":true`), `{"name":"x","index":9,"kind":"ipip","mtu":0,"tunnel":{"local":"10.0.0.1","proto":"ipip"}}`},
+		{kind("sit", `"proto":"any","remote":"any","local":"any","ttl":0,"tos":"0x10","pmtudisc":true,"prefix":"2001:db8::","prefixlen":32,"fwmark":"0x7"`), `{"name":"x","index":9,"kind":"sit","mtu":0,"tunnel":{"proto":"any","tos":16,"fwmark":7,"relay":"2001:db8::/32"}}`},
+		{kind("gre", `"remote":"10.0.0.2","local":"any","ttl":0,"ikey":"0.0.0.5","okey":"0.0.1.0","oseq":true,"ignore_df":true,"encap":{"type":"fou"}`), `{"name":"x","index":9,"kind":"gre","mtu":0,"tunnel":{"remote":"10.0.0.2","ignoreDF":true,"ikey":5,"okey":256,"oseq":true,"encap":"fou"}}`},
+		{kind("ip6tnl", `"proto":"any","remote":"2001:db8::2","local":"::","ttl":64,"ip6_tnl_f_ign_encap_limit":true`), `{"name":"x","index":9,"kind":"ip6tnl","mtu":0,"tunnel":{"remote":"2001:db8::2","ttl":64,"proto":"any","noEncapLimit":true}}`},
+		{kind("geneve", `"id":7,"remote":"10.0.0.2","port":6081,"ttl":"auto","df":"unset"`), `{"name":"x","index":9,"kind":"geneve","mtu":0,"tunnel":{"remote":"10.0.0.2","id":7,"port":6081,"df":"unset"}}`},
+		{kind("vxlan", `"id":1,"port":4789,"ttl":"inherit","tos":"inherit","rsc":true,"gbp":true,"localbypass":false,"udp_zero_csum6_rx":true`), `{"name":"x","index":9,"kind":"vxlan","mtu":0,"vxlan":{"id":1,"port":4789,"ttlInherit":true,"tos":1,"rsc":true,"gbp":true,"udpZeroCsum6Rx":true,"noLocalBypass":true}}`},
+		{kind("macvlan", `"mode":"source","flags":["nopromisc"],"macaddr_count":1,"macaddr_data":["02:00:00:00:00:01"]`), `{"name":"x","index":9,"kind":"macvlan","mtu":0,"mode":"source","modeFlags":["nopromisc"],"sources":["02:00:00:00:00:01"]}`},
+		{kind("ipvlan", `"mode":"l2","flags":["vepa"]`), `{"name":"x","index":9,"kind":"ipvlan","mtu":0,"mode":"l2","modeFlags":["vepa"]}`},
+		{kind("vlan", `"protocol":"802.1Q","id":5,"flags":["REORDER_HDR"]`), `{"name":"x","index":9,"kind":"vlan","mtu":0,"vlan":{"id":5,"protocol":"802.1Q"}}`},
+		{kind("bond", `"mode":"active-backup","active_slave":"if4"`), `{"name":"x","index":9,"kind":"bond","mtu":0,"mode":"active-backup","activeSlave":4}`},
+		{link(`"linkinfo":{"info_slave_kind":"bond","info_slave_data":{"state":"BACKUP","mii_status":"UP"}}`), `{"name":"x","index":9,"mtu":0,"slave":{"state":"backup","mii":"UP"}}`},
+		{kind("bridge", `"vlan_filtering":1,"vlan_protocol":"802.1ad","vlan_default_pvid":1,"mcast_snooping":0`), `{"name":"x","index":9,"kind":"bridge","mtu":0,"bridge":{"vlanFiltering":true,"vlanProtocol":"802.1ad","defaultPVID":1,"noMcastSnooping":true}}`},
 		{kind("sit", `"remote":"10.0.0.2","local":"10.0.0.1","ttl":64,"pmtudisc":false`), `{"name":"x","index":9,"kind":"sit","mtu":0,"tunnel":{"local":"10.0.0.1","remote":"10.0.0.2","ttl":64,"noPMTUDisc":true}}`},
 		{kind("gre", `"external":null`), `{"name":"x","index":9,"kind":"gre","mtu":0,"tunnel":{"external":true}}`},
 		{kind("ip6tnl", `"remote":"::","local":"2001:db8::1","link":"if2"`), `{"name":"x","index":9,"kind":"ip6tnl","mtu":0,"tunnel":{"local":"2001:db8::1","link":2}}`},
@@ -294,4 +305,39 @@ func TestPlural(t *testing.T) {
 	} {
 		require.Equal(t, r.want, plural(r.in))
 	}
+}
+
+func TestVLANs(t *testing.T) {
+	rows := []struct{ in, want string }{
+		{`[{"ifname":"v0","vlans":[{"vlan":1,"flags":["PVID","Egress Untagged"]},{"vlan":10,"vlanEnd":20}]}]`, `[{"id":1,"pvid":true,"untagged":true},{"id":10,"last":20}]`},
+		{`[{"ifname":"v0","vlans":[]}]`, `null`},
+		{`[{"ifname":"v0","vlans":[{"vlan":5000}]}]`, `bad: no VLAN: 5000`},
+		{`[{"vlans":[]}]`, `bad: VLANs without ifname`},
+	}
+	for _, r := range rows {
+		list, bads, err := parseVLANs([]byte(r.in))
+		require.NoError(t, err)
+		if len(bads) > 0 {
+			require.Equal(t, r.want, "bad: "+bads[0].err.Error())
+			continue
+		}
+		got, err := json.Marshal(list[0].vlans)
+		require.NoError(t, err)
+		require.Equal(t, r.want, string(got))
+	}
+}
+
+// The keys of "wg show all dump" are read by nobody.
+func TestWireGuardPeers(t *testing.T) {
+	text := "wg0\tSECRET\tpublic\t51820\toff\n" +
+		"wg0\tpeer\tSHARED\t192.0.2.1:51820\t10.0.1.0/24,fd00::/64\t0\t0\t0\toff\n" +
+		"wg0\tpeer2\t(none)\t(none)\t(none)\t0\t0\t0\toff\n" +
+		"wg0\tpeer3\tSHARED\tSECRET\n"
+	devices, bads := parseWireGuard(text)
+	got, err := json.Marshal(devices)
+	require.NoError(t, err)
+	require.Equal(t, `{"wg0":{"port":51820,"peers":[{"endpoint":"192.0.2.1:51820","allowedIPs":["10.0.1.0/24","fd00::/64"]},{}]}}`, string(got))
+	require.Len(t, bads, 1)
+	require.Equal(t, 4, bads[0].line)
+	require.NotContains(t, bads[0].err.Error(), "SECRET")
 }

@@ -36,7 +36,7 @@ func (r *reader) readAll() {
 	section(r, "neighbours", "ip-neigh.json", parseNeighbours, &r.info.Neighbours)
 	section(r, "fdb", "bridge-fdb.json", parseFDB, &r.info.FDB)
 	section(r, "sockets", "ss.txt", parseSockets, &r.info.Sockets)
-	r.missing("programs", nodedump.StatusNotCollected, "no file of the raw layout shows tc and XDP programs")
+	r.missing("programs", nodedump.StatusNotCollected, "no file of the raw layout shows tc programs")
 	r.sysctls()
 	r.texts()
 }
