@@ -162,7 +162,7 @@ func (c *conversation) fromOutside(node model.NetNodeAction) ([]model.Transmissi
 		return plugin.NewStranger(node).Send(c.dst, c.protocol)
 	}
 	p := plugin.Opening(c.dst, c.protocol)
-	p.Src = netip.AddrPortFrom(c.src.IP, ephemeral(c.protocol))
+	p.Src, p.AnyPort = netip.AddrPortFrom(c.src.IP, ephemeral(c.protocol)), true
 	v := &model.Visit{Node: node.Node(), Born: p, Share: 1}
 	dev, _ := ns.FIB.DeviceOwning(c.dst.IP)
 	link := &model.Link{Type: model.LinkExternal, Source: node.Node(), Packet: p, From: v, DestinationAttribute: model.LinkAttribute{Interface: dev.Name}}

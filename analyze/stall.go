@@ -75,7 +75,7 @@ func (c *conversation) lost(from model.Hop, t model.Tuple, size int, parent *mod
 		if !ok {
 			return nil, nil
 		}
-		p := model.Packet{Protocol: t.Protocol, Kind: model.KindData, Src: t.Src, Dst: t.Dst, Size: size, DF: true}
+		p := model.Packet{Protocol: t.Protocol, Kind: model.KindData, Src: t.Src, Dst: t.Dst, Size: size, DF: true, AnyPort: true}
 		ends, err := w.start(node, func() ([]model.Transmission, error) { return s.SendPacket(p, parent) })
 		if err != nil {
 			return nil, err

@@ -15,6 +15,8 @@ func Codes() []Code {
 		{"bridge/no-master", "A device that should be a port of a bridge is not.", "Put the device back into its bridge, or recreate the pod."},
 		{"bridge/port-state", "A bridge port is not in the forwarding state.", "Bring the port's device up; look at STP."},
 		{"cluster/node-not-ready", "The node that the packet crosses reports that it is not ready.", "Look at the node's conditions."},
+		{"conntrack/full", "The connection tracking table has no room for another connection, so the first packet of each is dropped.", "Raise net.netfilter.nf_conntrack_max, or find out who opens so many connections."},
+		{"conntrack/stale-entry", "A tracked connection is still translated to a place where the rules send nobody any more.", "Delete the entry (conntrack -D), and see why it was not deleted when the endpoint went."},
 		{"fdb/missing", "The forwarding database has no entry for the frame's destination.", "Restart the CNI agent of the node, which writes the entry."},
 		{"fdb/wrong", "The forwarding database sends the frame to the wrong place.", "Restart the CNI agent of the node, which writes the entry."},
 		{"link/down", "A device on the way is down.", "Set the device up."},

@@ -157,6 +157,9 @@ func (f *Flow) Conns(netns string) (conns []Conn) {
 type Conn struct {
 	Original, Reply Tuple
 	Mark            uint32
+	Zone            int
+	State           string // of TCP, as conntrack prints it; "" if the walk made it
+	Replied         bool   // both directions were seen (IPS_SEEN_REPLY) before the walk began
 	Evidence        string // where the entry was dumped; "" if the walk made it
 }
 

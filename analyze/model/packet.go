@@ -54,6 +54,9 @@ type Packet struct {
 
 	ICMPType, ICMPCode uint8 // valid iff Protocol is ICMP or ICMPv6
 
+	ICMPID  uint16 // identifier of an echo, 0 if it is not known
+	AnyPort bool   // the port of the one who began the conversation stands for any that a kernel may choose: entries of a dump are not about it
+
 	SrcMAC, DstMAC string // of the frame that carries it; "" where there is none
 
 	About *Packet // the packet that an ICMP error quotes, as the sender of the error saw it; not modified once set
@@ -65,13 +68,24 @@ type Packet struct {
 func (p Packet) IPv6() bool { return p.Dst.Addr().Is6() && !p.Dst.Addr().Is4In6() }
 
 // Reply returns the packet of the given kind that answers p: its addresses and
-// ports swapped, nothing else kept.
+// ports swapped, the identifier of an echo kept, nothing else.
 func (p Packet) Reply(kind Kind) Packet {
-	return Packet{Protocol: p.Protocol, Kind: kind, Src: p.Dst, Dst: p.Src}
+	return Packet{Protocol: p.Protocol, Kind: kind, Src: p.Dst, Dst: p.Src, ICMPID: p.ICMPID, AnyPort: p.AnyPort}
 }
 
-// Tuple returns the addresses that conntrack tells conversations apart by.
-func (p Packet) Tuple() Tuple { return Tuple{p.Protocol, p.Src, p.Dst} }
+// Tuple returns the addresses that conntrack tells conversations apart by. The
+// identifier of an echo stands where the port of who asks would be.
+func (p Packet) Tuple() Tuple {
+	t := Tuple{p.Protocol, p.Src, p.Dst}
+	switch {
+	case p.ICMPID == 0:
+	case p.Kind == KindReply:
+		t.Dst = netip.AddrPortFrom(t.Dst.Addr(), p.ICMPID)
+	default:
+		t.Src = netip.AddrPortFrom(t.Src.Addr(), p.ICMPID)
+	}
+	return t
+}
 
 func (p Packet) String() string {
 	s := fmt.Sprintf("%s %s > %s", p.Protocol, endText(p.Protocol, p.Src), endText(p.Protocol, p.Dst))

@@ -29,7 +29,8 @@ const (
 // is chosen as a sender would. Without a source the routes choose it. ICMP is an
 // echo request unless a type is given. "reply", "reset" or "data" at the end
 // say which packet of a conversation it is; "ttl N" and "tos N" set the fields
-// of the header, and "size N" its length in bytes.
+// of the header, "size N" its length in bytes, and "id N" the identifier of an
+// echo.
 func ParsePacket(s string) (Packet, error) {
 	p, err := parsePacket(strings.Fields(strings.ReplaceAll(s, ">", " > ")))
 	if err != nil {
@@ -138,9 +139,9 @@ var (
 
 func (p *Packet) setField(name string, n int) error {
 	switch {
-	case (name == "type" || name == "code") && !p.isICMP():
+	case (name == "type" || name == "code" || name == "id") && !p.isICMP():
 		return errNotICMP
-	case name != "size" && n > 255:
+	case name != "size" && name != "id" && n > 255:
 		return errTooLarge
 	}
 	switch name {
@@ -148,6 +149,8 @@ func (p *Packet) setField(name string, n int) error {
 		p.ICMPType = uint8(n)
 	case "code":
 		p.ICMPCode = uint8(n)
+	case "id":
+		p.ICMPID = uint16(n)
 	case "ttl":
 		p.TTL = uint8(n)
 	case "tos":

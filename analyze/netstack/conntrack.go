@@ -1,45 +1,159 @@
 package netstack
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
-// track is conntrack's hook: it finds the entry that the packet belongs to.
-// Only what this branch of the walk has left behind is looked at: the sender's
-// port is not known, so an entry of the dump is another conversation's.
-func (r *run) track() {
+// track is conntrack's hook (nf_conntrack_in): it finds the entry that the
+// packet belongs to, among those that this branch of the walk has left behind,
+// then among those of the dump. It reports whether the packet goes on.
+func (r *run) track() bool {
 	p := r.f.Packet
 	if r.looped {
-		return // nf_conntrack_in: seen before
+		return true // seen before
 	}
-	if r.f.NoTrack {
+	if r.f.NoTrack || neighbourDiscovery(p) {
 		r.f.Ct = netfilter.Ct{State: netfilter.CtUntracked}
-		return
+		return true
 	}
 	if p.Kind == model.KindError {
-		r.trackError()
-		return
+		return r.trackError()
 	}
 	tuple := p.Tuple()
-	r.f.Ct = netfilter.Ct{State: stateOfStranger(p), Original: tuple, Answer: tuple.Invert(), Mark: r.f.Ct.Mark}
+	r.f.Ct = netfilter.Ct{State: r.stateOfStranger(p), Original: tuple, Answer: tuple.Invert(), Mark: r.f.Ct.Mark, Zone: r.f.Ct.Zone}
+	if c, reply, ok := r.known(tuple); ok {
+		r.adopt(c, reply)
+		return true
+	}
+	if c, reply := r.dumped(p); c != nil && r.belongs(c, reply) {
+		return r.f.Ct.State == netfilter.CtInvalid || !r.carriedPast(c)
+	}
+	return r.f.Ct.State != netfilter.CtNew || r.begins()
+}
+
+// known finds an entry that this branch of the walk has left behind.
+func (r *run) known(tuple model.Tuple) (c model.Conn, reply, ok bool) {
 	for _, c := range r.flow.Conns(r.ns.ID) {
-		if c.Original == tuple || c.Reply == tuple {
-			r.adopt(c, c.Reply == tuple)
-			return
+		if (c.Original == tuple || c.Reply == tuple) && c.Zone == r.f.Ct.Zone {
+			return c, c.Reply == tuple, true
 		}
 	}
+	return model.Conn{}, false, false
+}
+
+// dumped finds the entry of the dump that a packet belongs to, nil if there is
+// none. A packet whose sender has yet to choose its port belongs to no entry.
+func (r *run) dumped(p model.Packet) (c *dumpedConn, reply bool) {
+	if !exact(p) {
+		return nil, false
+	}
+	return r.ns.conns.find(p.Tuple(), r.f.Ct.Zone)
+}
+
+// exact reports whether all is known that conntrack tells conversations apart
+// by.
+func exact(p model.Packet) bool {
+	echo := p.Protocol == model.ICMP || p.Protocol == model.ICMPv6
+	return !p.AnyPort && (!echo || p.ICMPID != 0)
+}
+
+// belongs makes the packet one of a dumped entry, and reports whether it is:
+// TCP may open a closed conversation again, which is then new
+// (nf_conntrack_tcp_packet).
+func (r *run) belongs(c *dumpedConn, reply bool) bool {
+	what := fateTaken
+	if c.Original.Protocol == model.TCP {
+		what = tcpFate(c.State, reply, r.f.Packet.Kind)
+	}
+	if what == fateUnclear {
+		what = fateTaken
+		if r.f.Choices.Doubt(model.Doubt{What: "whether the SYN opens the closed conversation again, or is ignored", Evidence: c.Evidence}) {
+			what = fateReopen
+		}
+	}
+	switch what {
+	case fateReopen:
+		r.reopened = c
+		return false
+	case fateInvalid:
+		r.step("conntrack", connText(c.Conn), "invalid in this state", c.Evidence)
+		r.f.Ct.State = netfilter.CtInvalid
+		return true
+	}
+	r.flow = r.flow.With(r.ns.ID, c.Conn)
+	r.adopt(c.Conn, reply)
+	if c.expected && r.f.Ct.State == netfilter.CtNew {
+		r.f.Ct.State = netfilter.CtRelated // of the conversation that expected it
+	}
+	r.step("conntrack", connText(c.Conn), strings.ToLower(r.f.Ct.State.String()), c.Evidence)
+	return true
+}
+
+func connText(c model.Conn) string {
+	s := fmt.Sprintf("%s, replies %s > %s", c.Original, c.Reply.Src, c.Reply.Dst)
+	if c.State != "" {
+		s += " " + c.State
+	}
+	if !c.Replied {
+		s += " UNREPLIED"
+	}
+	return s
+}
+
+// carriedPast ends the journey on one branch if a flow table carries the
+// packets of the entry past the hooks.
+func (r *run) carriedPast(c *dumpedConn) bool {
+	return c.offloaded && r.forks(model.Doubt{What: "where a flow table takes the packet: its connection is offloaded", Evidence: c.Evidence})
+}
+
+// begins makes an entry for a new conversation, and reports whether there is
+// room for it (__nf_conntrack_alloc, early_drop).
+func (r *run) begins() bool {
+	t, at := r.ns.conns, r.ns.Info.Conntrack.File
+	if r.out.service.protocol == "" && r.f.Packet.AnyPort {
+		r.out.service = serviceKey{r.f.Packet.Protocol, r.f.Packet.Src.Addr(), r.f.Packet.Dst}
+	}
+	if !t.full() {
+		return true
+	}
+	lost := t.whole && !t.evictable
+	if !lost && !r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether the conntrack table (%d of %d entries) finds room for one more", t.count, t.max), Evidence: at}) {
+		return true
+	}
+	r.end(model.Dropped, "conntrack/full", fmt.Sprintf("the conntrack table is full: %d entries of %d", t.count, t.max), at)
+	r.out.Remedy = "raise net.netfilter.nf_conntrack_max"
+	r.out.LocalError = r.toldAtOnce()
+	return false
+}
+
+// neighbourDiscovery reports whether conntrack leaves a packet alone:
+// multicast listeners, routers and neighbours (nf_conntrack_icmpv6_error).
+func neighbourDiscovery(p model.Packet) bool {
+	return p.Protocol == model.ICMPv6 && (p.ICMPType >= 130 && p.ICMPType <= 136 || p.ICMPType == 143)
 }
 
 // stateOfStranger is the state of a packet without an entry: TCP only opens a
 // conversation with a SYN, or with a segment in the middle of one
-// (nf_conntrack_tcp_loose); everything but an answer is new.
-func stateOfStranger(p model.Packet) netfilter.CtState {
-	switch {
-	case p.Kind == model.KindReset, p.Kind == model.KindReply && (p.Protocol == model.TCP || p.Protocol == model.SCTP || !p.Protocol.HasPorts()):
+// (nf_conntrack_tcp_loose), SCTP with an INIT, ICMP with a question.
+func (r *run) stateOfStranger(p model.Packet) netfilter.CtState {
+	ok := true
+	switch p.Protocol {
+	case model.TCP:
+		ok = p.Kind == model.KindOpen || p.Kind == model.KindData && r.sysctl("net.netfilter.nf_conntrack_tcp_loose") != "0"
+	case model.SCTP:
+		ok = p.Kind == model.KindOpen
+	case model.ICMP: // nf_conntrack_icmp_packet: echo, timestamp, information, address mask
+		ok = p.Kind == model.KindOpen && slices.Contains([]uint8{8, 13, 15, 17}, p.ICMPType)
+	case model.ICMPv6: // nf_conntrack_icmpv6_packet: echo, node information
+		ok = p.Kind == model.KindOpen && (p.ICMPType == 128 || p.ICMPType == 139)
+	}
+	if !ok {
 		return netfilter.CtInvalid
 	}
 	return netfilter.CtNew
@@ -50,28 +164,34 @@ func stateOfStranger(p model.Packet) netfilter.CtState {
 // (resolve_normal_ct asks for IPS_SEEN_REPLY).
 func (r *run) adopt(c model.Conn, reply bool) {
 	r.conn = &c
-	r.f.Ct = netfilter.Ct{State: netfilter.CtEstablished, Reply: reply, Original: c.Original, Answer: c.Reply, Mark: c.Mark,
+	r.f.Ct = netfilter.Ct{State: netfilter.CtEstablished, Reply: reply, Original: c.Original, Answer: c.Reply, Mark: c.Mark, Zone: c.Zone,
 		SNAT: c.Reply.Dst != c.Original.Src, DNAT: c.Reply.Src != c.Original.Dst}
-	if r.f.Packet.Kind == model.KindOpen && !reply {
+	if r.f.Packet.Kind == model.KindOpen && !reply && !c.Replied {
 		r.f.Ct.State = netfilter.CtNew
 	}
 }
 
 // trackError finds the entry that an ICMP error is about, by the packet that
-// it quotes (nf_conntrack_inet_error).
-func (r *run) trackError() {
-	r.f.Ct = netfilter.Ct{State: netfilter.CtInvalid, Original: r.f.Packet.Tuple(), Answer: r.f.Packet.Tuple().Invert()}
-	if r.f.Packet.About == nil {
-		return
+// it quotes (nf_conntrack_inet_error). It reports whether the packet goes on.
+func (r *run) trackError() bool {
+	p := r.f.Packet
+	r.f.Ct = netfilter.Ct{State: netfilter.CtInvalid, Original: p.Tuple(), Answer: p.Tuple().Invert(), Zone: r.f.Ct.Zone}
+	if p.About == nil {
+		return !r.forks(model.Doubt{What: "which packet the ICMP error quotes, and so whether it is RELATED", Evidence: r.ns.Info.File})
 	}
-	sent := r.f.Packet.About.Tuple()
-	for _, c := range r.flow.Conns(r.ns.ID) {
-		if c.Reply == sent.Invert() || c.Original == sent.Invert() {
-			r.adopt(c, c.Reply == sent.Invert())
-			r.f.Ct.State = netfilter.CtRelated
-			return
+	sent := p.About.Tuple()
+	c, reply, ok := r.known(sent.Invert())
+	if !ok && exact(*p.About) {
+		var d *dumpedConn
+		if d, reply = r.ns.conns.find(sent.Invert(), r.f.Ct.Zone); d != nil {
+			c, ok, r.flow = d.Conn, true, r.flow.With(r.ns.ID, d.Conn)
 		}
 	}
+	if ok && p.Dst.Addr() == sent.Src.Addr() {
+		r.adopt(c, reply)
+		r.f.Ct.State = netfilter.CtRelated
+	}
+	return true
 }
 
 // applyConn translates a later packet of a conversation as its entry says:
@@ -88,10 +208,19 @@ func (r *run) applyConn(source bool) {
 		return
 	}
 	if source {
-		p.Src = want.Src
+		p.Src = withPort(want.Src, p.Protocol)
 	} else {
-		p.Dst = want.Dst
+		p.Dst = withPort(want.Dst, p.Protocol)
 	}
+}
+
+// withPort is an end of a tuple as a packet has it: of an echo without the
+// identifier.
+func withPort(end netip.AddrPort, p model.Protocol) netip.AddrPort {
+	if p.HasPorts() {
+		return end
+	}
+	return netip.AddrPortFrom(end.Addr(), 0)
 }
 
 // translateError is nf_nat_icmp_reply_translation: the error goes to whom the
@@ -106,7 +235,7 @@ func (r *run) translateError(want model.Tuple, source bool) {
 	}
 	quoted := *p.About
 	back := want.Invert()
-	quoted.Src, quoted.Dst = back.Src, back.Dst
+	quoted.Src, quoted.Dst = withPort(back.Src, quoted.Protocol), withPort(back.Dst, quoted.Protocol)
 	p.About = &quoted
 	p.Dst = netip.AddrPortFrom(want.Dst.Addr(), 0)
 }
@@ -117,13 +246,32 @@ func (r *run) confirm() {
 	if r.f.Ct.State != netfilter.CtNew || r.conn != nil {
 		return
 	}
+	r.unique()
 	r.flow = r.flow.With(r.ns.ID, r.entry())
 	r.conn = &r.flow.Conn
 }
 
+// unique notes that the source gets another port because the one that it would
+// have is taken by an entry of the dump (get_unique_tuple): which is not known.
+func (r *run) unique() {
+	p := &r.f.Packet
+	if r.out.service.protocol != "" && !r.out.chosen.IsValid() {
+		r.out.chosen = p.Dst
+	}
+	if !exact(*p) || !p.Protocol.HasPorts() {
+		return
+	}
+	c := r.ns.conns.taken(p.Tuple().Invert(), r.f.Ct.Zone)
+	if c == nil || c == r.reopened {
+		return
+	}
+	r.f.Choices.Certain(model.Doubt{What: fmt.Sprintf("which port the source gets: %s is taken", p.Src), Evidence: c.Evidence})
+	p.AnyPort = true
+}
+
 // entry is the conntrack entry of a new packet as it stands.
 func (r *run) entry() model.Conn {
-	return model.Conn{Original: r.f.Ct.Original, Reply: r.f.Packet.Tuple().Invert(), Mark: r.f.Ct.Mark}
+	return model.Conn{Original: r.f.Ct.Original, Reply: r.f.Packet.Tuple().Invert(), Mark: r.f.Ct.Mark, Zone: r.f.Ct.Zone}
 }
 
 // SocketsOf is where a flow remembers which conversations the sockets of the

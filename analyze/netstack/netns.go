@@ -46,6 +46,7 @@ type NetNS struct {
 	neigh   map[neighKey]*nodedump.Neighbour
 	ports   map[string][]*nodedump.Interface // of a bridge, in order of index
 	fdb     map[fdbKey][]*nodedump.FDBEntry
+	conns   *connTable
 	unknown []model.Doubt
 }
 
@@ -81,6 +82,8 @@ func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
 		add(e)
 	}
 	ns.nft, e = nftables.Parse(info.NFT)
+	add(e)
+	ns.conns, e = newConnTable(info.Conntrack)
 	add(e)
 	add(ns.index())
 	ns.unknown = ns.blind()

@@ -17,7 +17,7 @@ const EphemeralPort = 40000
 func (r *run) output(p model.Packet, oif string) {
 	r.f.Packet, r.local = p, true
 	if p.Protocol.HasPorts() && p.Src.Port() == 0 {
-		r.f.Packet.Src = netip.AddrPortFrom(p.Src.Addr(), EphemeralPort)
+		r.f.Packet.Src, r.f.Packet.AnyPort = netip.AddrPortFrom(p.Src.Addr(), EphemeralPort), true
 	}
 	if r.ns.routeless() {
 		r.outputBlind(oif)

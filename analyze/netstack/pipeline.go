@@ -52,7 +52,7 @@ func (ns *NetNS) newPipelines(ipv6 bool) (all pipelines) {
 func (ns *NetNS) newPipeline(ipv6 bool, h netfilter.Hook) pipeline {
 	var list []registered
 	if h == netfilter.Prerouting || h == netfilter.Output {
-		list = append(list, registered{priorityConntrack, "conntrack", ns.Info.File, func(r *run) bool { r.track(); return true }})
+		list = append(list, registered{priorityConntrack, "conntrack", ns.Info.File, (*run).track})
 	}
 	for _, set := range ns.Tables(ipv6) {
 		list = append(list, tablesAt(set, h)...)

@@ -63,7 +63,9 @@ type Outcome struct {
 	Arrived     bool              // it was for this host and passed INPUT, whether or not a socket waits for it
 	RejectWith  string            // what a Rejected one is answered with, in the word of the rule; "" for the others
 
-	innerTold bool // Answer is about a tunnel's inner packet
+	innerTold bool           // Answer is about a tunnel's inner packet
+	service   serviceKey     // what a new conversation whose port is not known asked for
+	chosen    netip.AddrPort // where the rules have sent it, once it is confirmed
 }
 
 // maxRuns bounds how many branches one packet may have in one namespace.
@@ -114,6 +116,7 @@ func (ns *NetNS) enumerate(p model.Packet, call Call, start func(*run)) (outcome
 		r.out.Flow, r.out.Share, r.out.Doubts = r.flow, c.Share(), c.Doubts()
 		outcomes = append(outcomes, r.out)
 	}
+	ns.noteStale(outcomes)
 	return outcomes
 }
 
@@ -127,14 +130,15 @@ type run struct {
 	out    Outcome
 	stages int
 
-	local   bool         // born here
-	looped  bool         // sent to ourselves: conntrack and nat have seen it
-	conn    *model.Conn  // the conntrack entry that it belongs to, nil for a new one
-	routed  route.Result // of a packet that is born here: OUTPUT may change it
-	in      string       // the device that a forwarded packet came in by, which POSTROUTING still sees
-	nexthop netip.Addr
-	told    bool // the frame's address is what somebody wrote, not what anybody answered
-	alone   bool // Call.Alone
+	local    bool         // born here
+	looped   bool         // sent to ourselves: conntrack and nat have seen it
+	reopened *dumpedConn  // the entry that the packet has made room for
+	conn     *model.Conn  // the conntrack entry that it belongs to, nil for a new one
+	routed   route.Result // of a packet that is born here: OUTPUT may change it
+	in       string       // the device that a forwarded packet came in by, which POSTROUTING still sees
+	nexthop  netip.Addr
+	alone    bool // Call.Alone
+	told     bool // the frame's address is what somebody wrote, not what anybody answered
 }
 
 // end ends the journey.

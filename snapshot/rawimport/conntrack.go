@@ -120,8 +120,12 @@ func attribute(c *nodedump.Conn, tuples []tuple, key, value string) []tuple {
 		t.sport = value
 	case "dport":
 		t.dport = value
-	case "id":
-		t.sport = value // of an ICMP echo, as the kernel keeps it
+	case "id": // of an echo: it stands where the port of who asks would be
+		if len(tuples) == 1 {
+			t.sport = value
+		} else {
+			t.dport = value
+		}
 	}
 	return tuples
 }

@@ -246,7 +246,7 @@ func TestConntrack(t *testing.T) {
 		{`tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.3 dst=10.0.0.1 sport=2 dport=1 [ASSURED] mark=0 use=1`, `{"family":4,"protocol":"tcp","src":"10.0.0.1:1","dst":"10.0.0.2:2","replySrc":"10.0.0.3:2","replyDst":"10.0.0.1:1","state":"ESTABLISHED","status":["ASSURED"]}`},
 		{`udp      17 29 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=53 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 sport=53 dport=1 mark=16384 zone=3 use=1`, `{"family":4,"protocol":"udp","src":"10.0.0.1:1","dst":"10.0.0.2:53","replySrc":"10.0.0.2:53","replyDst":"10.0.0.1:1","status":["UNREPLIED"],"mark":16384,"zone":3}`},
 		{`ipv6     10 tcp      6 9 TIME_WAIT src=2001:db8::1 dst=2001:db8::2 sport=1 dport=2 packets=5 bytes=300 src=2001:db8::2 dst=2001:db8::1 sport=2 dport=1 packets=1 bytes=3 mark=0 zone=0 use=2`, `{"family":6,"protocol":"tcp","src":"[2001:db8::1]:1","dst":"[2001:db8::2]:2","replySrc":"[2001:db8::2]:2","replyDst":"[2001:db8::1]:1","state":"TIME_WAIT"}`},
-		{`icmp     1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=77 src=10.0.0.2 dst=10.0.0.1 type=0 code=0 id=77 mark=0 use=1`, `{"family":4,"protocol":"icmp","src":"10.0.0.1:77","dst":"10.0.0.2:0","replySrc":"10.0.0.2:77","replyDst":"10.0.0.1:0"}`},
+		{`icmp     1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=77 src=10.0.0.2 dst=10.0.0.1 type=0 code=0 id=77 mark=0 use=1`, `{"family":4,"protocol":"icmp","src":"10.0.0.1:77","dst":"10.0.0.2:0","replySrc":"10.0.0.2:0","replyDst":"10.0.0.1:77"}`},
 		{`conntrack v1.4.7 (conntrack-tools): 12 flow entries have been shown.`, ``},
 		{`tcp 6 9 NONE src=10.0.0.1 dst=10.0.0.2`, `bad: a connection with 1 directions`},
 		{`tcp 6 9 NONE src=a dst=10.0.0.2 src=b dst=c`, `bad: "a" is no address`},
