@@ -16,20 +16,15 @@ func (s *set) add(element string, options []string) error {
 	if err != nil {
 		return err
 	}
-	k, wild, err := s.parseKey(element, &e)
+	k, iface, err := s.parseKey(element, &e)
 	if err != nil {
 		return err
 	}
-	if wild || slices.Contains(options, "wildcard") {
-		if s.wildcard == nil {
-			s.wildcard = map[key][]wildEntry{}
-		}
-		prefix := k.iface
-		k.iface = ""
-		s.wildcard[k] = append(s.wildcard[k], wildEntry{prefix, e})
+	if s.ifaces == nil {
+		s.entries[k] = e
 		return nil
 	}
-	s.entries[k] = e
+	s.ifaces[k] = append(s.ifaces[k], ifaceEntry{iface, slices.Contains(options, "wildcard"), e})
 	return nil
 }
 
@@ -49,12 +44,13 @@ func parseEntry(options []string) (e entry, err error) {
 	return e, nil
 }
 
-// parseKey reads the parts of an element, one per dimension.
-func (s *set) parseKey(element string, e *entry) (k key, wild bool, err error) {
+// parseKey reads the parts of an element, one per dimension. The device is no
+// part of the key: it may be a prefix.
+func (s *set) parseKey(element string, e *entry) (k key, iface string, err error) {
 	parts := strings.Split(element, ",")
 	optional := s.bitmap && len(s.dims) == 2 // the MAC of a bitmap:ip,mac
 	if len(parts) != len(s.dims) && (!optional || len(parts) != 1) {
-		return k, false, errParts
+		return k, "", errParts
 	}
 	addrs, nets := 0, 0
 	for i, part := range parts {
@@ -66,20 +62,19 @@ func (s *set) parseKey(element string, e *entry) (k key, wild bool, err error) {
 			k.addr[addrs], err = s.parseNet(part)
 			addrs, nets = addrs+1, nets+1
 		case dimIface:
-			part, e.physdev = strings.CutPrefix(part, "physdev:")
-			k.iface, wild = strings.CutSuffix(strings.Clone(part), "+")
+			iface, e.physdev = strings.CutPrefix(part, "physdev:")
 		default:
 			err = s.parsePart(s.dims[i], part, &k)
 		}
 		if err != nil {
-			return k, false, err
+			return k, "", err
 		}
 	}
 	if nets == 1 && addrs == 2 {
 		k.addr[0], k.addr[1] = k.addr[1], k.addr[0]
 	}
 	s.note(k, nets)
-	return k, wild, nil
+	return k, iface, nil
 }
 
 // parsePart reads a part that is neither an address nor a device.
@@ -88,7 +83,7 @@ func (s *set) parsePart(d dim, part string, k *key) (err error) {
 	case dimPort:
 		k.proto, k.port, err = s.parsePort(part)
 	case dimMAC:
-		k.mac = strings.ToLower(strings.Clone(part))
+		k.mac = strings.ToLower(part)
 	case dimMark:
 		var n uint64
 		n, err = strconv.ParseUint(part, 0, 32)
@@ -112,7 +107,7 @@ func (s *set) parseAddr(part string) (netKey, error) {
 	if err != nil || a.Is6() != s.ipv6 || a.Zone() != "" {
 		return netKey{}, fmt.Errorf("%w: %s", errValue, part)
 	}
-	return s.addrKey(a, dimIP), nil
+	return s.addrKey(a), nil
 }
 
 // full is the prefix length that says no more than the address.
@@ -173,7 +168,7 @@ func protocol(name string) model.Protocol {
 	case "4", "ipencap":
 		return model.IPIP
 	}
-	return model.Protocol(strings.Clone(name))
+	return model.Protocol(name)
 }
 
 // icmpPort reads "TYPE/CODE" or a name that ipset prints.

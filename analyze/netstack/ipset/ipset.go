@@ -25,7 +25,8 @@ type Query struct {
 	In, Out         string // devices; "" where there is none
 	PhysIn, PhysOut string // bridge ports, of a bridged packet
 	Dirs            []Dir  // one per dimension of the set
-	ReturnNomatch   bool   // entries marked nomatch are what is asked for
+	ReturnNomatch   bool   // entries marked nomatch are what is asked for, of a set that may have them
+	Counters        bool   // the counters of the entry must meet a condition
 }
 
 // Sets are all sets of one network namespace. They never change.
@@ -80,11 +81,12 @@ type set struct {
 	mask    *[16]byte // of addresses that are not networks; nil for all of it
 	mark    uint32    // mask of marks
 	faulty  bool      // something about it was not understood
+	counts  bool      // its entries have counters
 	members []*set    // of a list
 
-	entries  map[key]entry
-	lengths  [2][]int            // lengths of the first and second network that occur, longest first
-	wildcard map[key][]wildEntry // of dimIface: entries whose device is a prefix, by the rest
+	entries map[key]entry
+	lengths [2][]int             // lengths of the first and second network that occur, longest first
+	ifaces  map[key][]ifaceEntry // instead of entries, of a set with devices: in the order of the text, which is the kernel's
 }
 
 // A key is an entry of a set, with zeros where the set has no such dimension.
@@ -94,7 +96,6 @@ type key struct {
 	port  uint16
 	proto model.Protocol
 	mac   string
-	iface string
 	mark  uint32
 }
 
@@ -106,10 +107,13 @@ type netKey struct {
 // An entry is what a set says about a key.
 type entry struct {
 	nomatch bool
-	physdev bool // the device is a bridge port
+	physdev bool // the device is a bridge port: nothing asks for it
 }
 
-type wildEntry struct {
-	prefix string
-	entry  entry
+// An ifaceEntry is what a set says about a key and a device, or about all
+// devices whose names begin so.
+type ifaceEntry struct {
+	iface    string
+	wildcard bool
+	entry    entry
 }

@@ -48,6 +48,10 @@ func query(s string) ipset.Query {
 			q.Packet.SrcMAC = value
 		case "nomatch":
 			q.ReturnNomatch = true
+		case "counters":
+			q.Counters = true
+		case "physin":
+			q.PhysIn = value
 		}
 	}
 	return q
@@ -112,7 +116,21 @@ func rows() []row {
 		{"hash:net,iface", "family inet", "10.0.0.0/8,eth0", "src,src" + tcp, "no"},
 		{"hash:net,iface", "family inet", "0.0.0.0/0,cali wildcard", "src,src" + tcp + " in=cali12", "yes"},
 		{"hash:net,iface", "family inet", "0.0.0.0/0,cali wildcard;10.0.0.0/8,cali12 nomatch", "src,src" + tcp + " in=cali12", "no"},
-		{"hash:net,iface", "family inet", "10.0.0.0/8,physdev:eth0", "src,src" + tcp + " in=eth0", "maybe"},
+		{"hash:net,iface", "family inet", "0.0.0.0/0,cali12 nomatch;10.0.0.0/8,cali wildcard", "src,src" + tcp + " in=cali12", "yes"},
+		{"hash:net,iface", "family inet", "10.0.0.0/8,cali wildcard;10.0.0.0/8,cali12 nomatch", "src,src" + tcp + " in=cali12", "yes"},
+		{"hash:net,iface", "family inet", "10.0.0.0/8,cali12 nomatch;10.0.0.0/8,cali wildcard", "src,src" + tcp + " in=cali12", "no"},
+		{"hash:net,iface", "family inet", "10.0.0.0/8,eth+", "src,src" + tcp + " in=eth0", "no"},
+		{"hash:net,iface", "family inet", "10.0.0.0/8,eth0;10.0.0.0/24,eth1", "src,src" + tcp + " in=eth0", "no"},
+		{"hash:net,iface", "family inet", "10.0.0.0/8,eth0;10.0.0.0/24,physdev:eth0", "src,src" + tcp + " in=eth0", "maybe"},
+		{"hash:net,iface", "family inet", "10.0.0.0/8,physdev:eth0;10.0.0.0/8,eth1", "src,src" + tcp + " in=br0 physin=eth0", "no"},
+		{"hash:net,net", "family inet bitmask 255.255.0.255", "10.0.0.0/24,10.0.0.0/8", "src,dst tcp 10.0.9.1:1 > 10.0.0.2:80", "yes"},
+		{"hash:net,net", "family inet bitmask 255.255.0.0", "10.0.0.0/16,10.0.0.0/16", "src,dst tcp 10.0.9.1:1 > 10.0.0.2:80", "yes"},
+		{"hash:ip", "family inet", "10.0.0.1", "src" + tcp + " nomatch", "yes"},
+		{"hash:ip", "family inet counters", "10.0.0.1 packets 0 bytes 0", "src" + tcp + " counters", "maybe"},
+		{"hash:ip", "family inet counters", "10.0.0.1 packets 0 bytes 0", "dst" + tcp + " counters", "no"},
+		{"hash:ip", "family inet", "10.0.0.1", "src" + tcp + " counters", "yes"},
+		{"list:set", "size 8", "other", "src" + tcp + " counters", "yes"},
+		{"list:set", "size 8 counters", "other packets 1 bytes 1", "src" + tcp + " counters", "maybe"},
 		{"hash:mac", "", "AA:BB:CC:DD:EE:FF", "src" + tcp + " smac=aa:bb:cc:dd:ee:ff", "yes"},
 		{"hash:mac", "", "AA:BB:CC:DD:EE:FF", "src" + tcp, "no"},
 		{"hash:ip,mac", "family inet", "10.0.0.1,AA:BB:CC:DD:EE:FF", "src,src" + tcp + " smac=aa:bb:cc:dd:ee:ff", "yes"},

@@ -58,7 +58,7 @@ func Parse(part nodedump.Part) (*Sets, []error) {
 	p := &parser{sets: &Sets{part: part, sets: map[string]*set{}}, types: types()}
 	p.sets.part.Data = nil
 	line := 0
-	for text := range strings.SplitSeq(string(part.Data), "\n") {
+	for text := range strings.SplitSeq(netfilter.Text(part.Data), "\n") {
 		line++
 		if err := p.read(strings.TrimSpace(text), line); err != nil {
 			p.errs = append(p.errs, &netfilter.UnsupportedError{File: part.File, Line: line, What: fmt.Sprintf("ipset line: %v: %s", err, strings.TrimSpace(text))})
@@ -123,13 +123,17 @@ func (p *parser) create(name, typ string, options []string, line int) error {
 	if _, ok := p.sets.sets[name]; ok {
 		return errTwice
 	}
-	s := &set{name: strings.Clone(name), line: line, mark: 0xffffffff, list: typ == "list:set", bitmap: strings.HasPrefix(typ, "bitmap:")}
-	s.entries = map[key]entry{}
+	s := &set{name: name, line: line, mark: 0xffffffff, list: typ == "list:set", bitmap: strings.HasPrefix(typ, "bitmap:")}
 	p.sets.sets[s.name], p.last = s, s
 	p.sets.names = append(p.sets.names, s.name)
 	if s.dims = p.types[typ]; s.dims == nil && !s.list {
 		s.faulty = true
 		return fmt.Errorf("%w %s", errType, typ)
+	}
+	if slices.Contains(s.dims, dimIface) {
+		s.ifaces = map[key][]ifaceEntry{}
+	} else {
+		s.entries = map[key]entry{}
 	}
 	if err := s.options(options); err != nil {
 		s.faulty = true
@@ -162,7 +166,10 @@ func (s *set) options(words []string) error {
 			n, err = strconv.ParseUint(arg, 0, 32)
 			s.mark = uint32(n)
 		case "range", "hashsize", "maxelem", "bucketsize", "initval", "timeout", "size", "probes", "resize", "gc", "protocol":
-		case "counters", "comment", "skbinfo", "forceadd", "noexpire":
+		case "counters":
+			s.counts = true
+			continue
+		case "comment", "skbinfo", "forceadd", "noexpire":
 			continue
 		default:
 			return fmt.Errorf("%w: %s", errValue, words[i])

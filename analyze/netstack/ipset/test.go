@@ -2,6 +2,7 @@ package ipset
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -21,17 +22,19 @@ func (s *set) test(q *Query) netfilter.Answer {
 	default:
 		answer = s.testEntries(q)
 	}
-	if answer == netfilter.No && s.faulty {
+	if answer == netfilter.No && s.faulty || answer == netfilter.Yes && q.Counters && s.counts {
 		return netfilter.Maybe
 	}
 	return answer
 }
 
-// testMembers asks the members of a list in turn.
+// testMembers asks the members of a list in turn, but not for their counters
+// (list_set_ktest in net/netfilter/ipset/ip_set_list_set.c).
 func (s *set) testMembers(q *Query) netfilter.Answer {
-	answer := netfilter.No
+	answer, asked := netfilter.No, *q
+	asked.Counters = false
 	for _, m := range s.members {
-		switch m.test(q) {
+		switch m.test(&asked) {
 		case netfilter.Yes:
 			return netfilter.Yes
 		case netfilter.Maybe:
@@ -51,7 +54,8 @@ func (s *set) hasAddr() bool {
 }
 
 // testEntries looks for the entry that q falls into. Of networks that contain
-// each other the longest decides.
+// each other the longest decides (mtype_test_cidrs in
+// net/netfilter/ipset/ip_set_hash_gen.h).
 func (s *set) testEntries(q *Query) netfilter.Answer {
 	k, nets, ok := s.keyOf(q)
 	if !ok {
@@ -87,29 +91,43 @@ func (s *set) lookup(k key, q *Query) netfilter.Answer {
 	return a
 }
 
-// find returns what s says of k itself.
+// find returns what s says of k itself, and whether no shorter network is asked
+// then.
 func (s *set) find(k key, q *Query) (netfilter.Answer, bool) {
-	if e, ok := s.entries[k]; ok {
-		return e.answer(q), true
+	if s.ifaces == nil {
+		e, ok := s.entries[k]
+		return s.answer(e, ok, q), ok
 	}
-	if s.wildcard == nil {
-		return netfilter.No, false
-	}
-	iface := k.iface
-	k.iface = ""
-	for _, w := range s.wildcard[k] {
-		if strings.HasPrefix(iface, w.prefix) {
-			return w.entry.answer(q), true
-		}
-	}
-	return netfilter.No, false
+	return s.findIface(s.ifaces[k], q)
 }
 
-func (e entry) answer(q *Query) netfilter.Answer {
-	if e.physdev {
-		return netfilter.Maybe
+// findIface looks for the device of q among the entries of one network. The first
+// decides, as in the kernel's bucket. If there is none, but others of the network
+// are in the bucket, shorter networks are not asked: the kernel has seen that it
+// holds the network (multi in hash_netiface4_data_equal). Entries of bridge ports
+// are never asked for, and are in the same bucket by chance.
+func (s *set) findIface(entries []ifaceEntry, q *Query) (netfilter.Answer, bool) {
+	iface, ports, others := q.iface(1), false, false
+	for _, e := range entries {
+		switch {
+		case e.entry.physdev:
+			ports = true
+		case e.iface == iface || e.wildcard && strings.HasPrefix(iface, e.iface):
+			return s.answer(e.entry, true, q), true
+		default:
+			others = true
+		}
 	}
-	return netfilter.AnswerOf(e.nomatch == q.ReturnNomatch)
+	if ports && !others {
+		return netfilter.Maybe, true
+	}
+	return netfilter.No, others
+}
+
+// answer is what ip_set_test makes of an entry: --return-nomatch turns it round
+// in a set of networks only (IPSET_TYPE_NOMATCH).
+func (s *set) answer(e entry, found bool, q *Query) netfilter.Answer {
+	return netfilter.AnswerOf(found && e.nomatch == (q.ReturnNomatch && slices.Contains(s.dims, dimNet)))
 }
 
 // testIPMAC tests a bitmap:ip,mac: an address without a MAC takes any.
@@ -129,7 +147,7 @@ func (s *set) keyOf(q *Query) (k key, nets int, ok bool) {
 	for i, d := range s.dims {
 		switch end := q.end(i); d {
 		case dimIP, dimNet:
-			k.addr[addrs] = s.addrKey(end.Addr(), d)
+			k.addr[addrs] = s.addrKey(end.Addr())
 			addrs++
 			if d == dimNet {
 				nets++
@@ -155,17 +173,16 @@ func (s *set) keyPart(d dim, q *Query, i int, k *key) (ok bool) {
 		k.mac = q.mac(i)
 		ok = k.mac != ""
 	case dimIface:
-		k.iface = q.iface(i)
-		ok = k.iface != ""
+		ok = q.iface(i) != ""
 	case dimMark:
 		k.mark, ok = q.Packet.Mark&s.mark, true
 	}
 	return ok
 }
 
-func (s *set) addrKey(a netip.Addr, d dim) netKey {
+func (s *set) addrKey(a netip.Addr) netKey {
 	n := fullKey(a)
-	if d == dimIP && s.mask != nil {
+	if s.mask != nil {
 		for i := range n.bytes {
 			n.bytes[i] &= s.mask[i]
 		}

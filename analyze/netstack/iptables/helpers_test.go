@@ -214,6 +214,8 @@ create iprange bitmap:ip range 10.0.0.0-10.0.0.255
 add iprange 10.0.0.2
 create wide hash:ip,port,net family inet
 add wide 10.0.0.2,udp:53,10.0.0.0/24
+create counted hash:ip family inet counters
+add counted 10.0.0.1
 `
 
 // parseAny reads rules that need not be understood.

@@ -67,11 +67,8 @@ func (m *setMatch) match(f *netfilter.Frame) netfilter.Answer {
 	}
 	answer := m.sets.Test(m.name, ipset.Query{
 		Packet: f.Packet, In: f.In, Out: f.Out, PhysIn: f.PhysIn, PhysOut: f.PhysOut,
-		Dirs: m.dirs, ReturnNomatch: m.nomatch,
+		Dirs: m.dirs, ReturnNomatch: m.nomatch, Counters: m.countings,
 	})
-	if answer == netfilter.Yes && m.countings {
-		return netfilter.Maybe
-	}
 	return not(answer, m.not)
 }
 
