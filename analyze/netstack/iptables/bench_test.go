@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/iptables"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -135,11 +136,13 @@ func TestPeak(t *testing.T) {
 	runtime.KeepAlive(rs)
 }
 
-// BenchmarkRun sends a packet to the last Service: one way of it, and all.
+// BenchmarkRun sends a packet to the last Service: one way of it, the same when
+// every rule is looked at, and all its ways.
 func BenchmarkRun(b *testing.B) {
-	rs, _ := parseAny(kubeProxy(manyServices, manyEndpoints))
+	text := kubeProxy(manyServices, manyEndpoints)
+	rs, _ := parseAny(text)
 	f := frame("tcp 10.244.0.9:1000 > " + serviceIP(manyServices-1) + ":80 hook=PREROUTING")
-	b.Run("one", func(b *testing.B) {
+	one := func(b *testing.B, rs *iptables.Ruleset) {
 		b.ReportAllocs()
 		for b.Loop() {
 			g := f
@@ -149,13 +152,49 @@ func BenchmarkRun(b *testing.B) {
 				b.Fatal(v)
 			}
 		}
-	})
+	}
+	b.Run("one", func(b *testing.B) { one(b, rs) })
+	scanned, _ := parseAny(text)
+	scanned.Scan()
+	b.Run("scanned", func(b *testing.B) { one(b, scanned) })
 	b.Run("every", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			require.Len(b, run(rs, "nat", f), manyEndpoints)
 		}
 	})
+}
+
+// BenchmarkNode sends a packet from a pod to the last Service through all that
+// a node does with it: every way, of which there are as many as endpoints.
+func BenchmarkNode(b *testing.B) {
+	ok := nodedump.Part{Status: nodedump.StatusEmpty}
+	ns, problems := netstack.New(&nodedump.NetNSInfo{
+		Key: "host", File: "nodes/n1/netns/host/netns.json",
+		Interfaces: []nodedump.Interface{
+			{Name: "lo", Index: 1, Kind: "loopback", Flags: []string{"UP", "LOOPBACK"}, MTU: 65536, Addrs: []nodedump.Addr{{Prefix: "127.0.0.1/8", Scope: "host"}}},
+			{Name: "eth0", Index: 2, Flags: []string{"UP"}, MTU: 1500, OperState: "UP", Addrs: []nodedump.Addr{{Prefix: "192.0.2.1/24"}}},
+			{Name: "veth0", Index: 3, Kind: "veth", Flags: []string{"UP"}, MTU: 1500, OperState: "UP"},
+		},
+		Routes: []nodedump.Route{
+			{Family: 4, Table: 254, Dst: "0.0.0.0/0", Via: "192.0.2.254", Dev: "eth0"},
+			{Family: 4, Table: 254, Dst: "192.0.2.0/24", Dev: "eth0", Scope: "link"},
+			{Family: 4, Table: 254, Dst: "10.244.0.9/32", Dev: "veth0", Scope: "link"},
+		},
+		Sysctls:  map[string]string{"net.ipv4.ip_forward": "1", "net.ipv4.ip_default_ttl": "64"},
+		IPTables: part("iptables-save.txt", kubeProxy(manyServices, manyEndpoints)), IPTablesLegacy: ok, IP6Tables: ok, IP6TablesLegacy: ok,
+		NFT: ok, IPSet: ok, IPVS: ok, Conntrack: ok,
+	})
+	require.Empty(b, problems)
+	p := pkt("tcp 10.244.0.9:1000 > " + serviceIP(manyServices-1) + ":80")
+	b.ReportAllocs()
+	ways := 0
+	for b.Loop() {
+		ways = len(ns.Input(p, "veth0", netstack.Call{}))
+	}
+	require.Equal(b, manyEndpoints, ways)
+	b.ReportMetric(float64(ways), "ways")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*ways), "ns/way")
 }
 
 // A packet through rules that do not match it costs no memory.

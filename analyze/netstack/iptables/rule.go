@@ -175,6 +175,9 @@ type ifaceMatch struct {
 	wild, not bool
 }
 
+// takes reports whether dev is one of m, or m is not asked for.
+func (m *ifaceMatch) takes(dev string) bool { return m == nil || m.matches(dev) }
+
 func (m *ifaceMatch) matches(dev string) bool {
 	if m.wild {
 		return strings.HasPrefix(dev, m.name) != m.not

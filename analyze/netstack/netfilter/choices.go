@@ -48,20 +48,37 @@ func (c *Choices) Next() bool {
 // relative: how much of the traffic takes each way. Ways of weight 0 are
 // never taken unless all are 0.
 func (c *Choices) Pick(weights []float64) int {
-	ways := make([]int, 0, len(weights))
-	for i, w := range weights {
+	ways := 0
+	for _, w := range weights {
 		if w > 0 {
-			ways = append(ways, i)
+			ways++
 		}
 	}
-	if len(ways) == 0 {
+	switch ways {
+	case 0:
 		return 0
+	case 1:
+		return nth(weights, 0)
 	}
-	if len(ways) == 1 {
-		return ways[0]
+	if c.pos < len(c.answers) { // asked again
+		c.pos++
+		return nth(weights, min(c.answers[c.pos-1].option, ways-1)) // beside another run the question may be another one
 	}
-	way := c.answer(choice{options: len(ways), weights: normalized(weights, ways)})
-	return ways[min(way, len(ways)-1)] // beside another run the question may be another one
+	return nth(weights, c.answer(choice{options: ways, weights: normalized(weights, ways)}))
+}
+
+// nth returns the n-th way that has a weight.
+func nth(weights []float64, n int) int {
+	for i, w := range weights {
+		if w <= 0 {
+			continue
+		}
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return 0
 }
 
 // Doubt reports which way this run takes on a question that the bundle leaves
@@ -100,14 +117,17 @@ func (c *Choices) Doubts() (doubts []model.Doubt) {
 	return doubts
 }
 
-func normalized(weights []float64, ways []int) []float64 {
+// normalized returns the shares of the ways that have a weight.
+func normalized(weights []float64, ways int) []float64 {
 	sum := 0.0
-	for _, i := range ways {
-		sum += weights[i]
+	for _, w := range weights {
+		sum += max(w, 0)
 	}
-	shares := make([]float64, len(ways))
-	for n, i := range ways {
-		shares[n] = weights[i] / sum
+	shares := make([]float64, 0, ways)
+	for _, w := range weights {
+		if w > 0 {
+			shares = append(shares, w/sum)
+		}
 	}
 	return shares
 }
