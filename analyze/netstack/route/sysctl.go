@@ -6,31 +6,49 @@ import (
 )
 
 // Sysctl returns the value of a sysctl by its dotted name ("net.ipv4.ip_forward")
-// and where it was read from; ok is false if the dump does not have it.
+// and where it was read from; ok is false if the dump does not have it. The
+// dots of a device's name may be written as such or, as sysctl(8) does, as
+// slashes.
 func (f *FIB) Sysctl(name string) (value, evidence string, ok bool) {
-	value, ok = f.info.Sysctls[name]
-	if !ok {
-		return "", "", false
+	if value, ok = f.info.Sysctls[name]; !ok {
+		name = deviceSlashed(name)
+		if value, ok = f.info.Sysctls[name]; !ok {
+			return "", "", false
+		}
 	}
 	return value, f.evidence(f.info.SysctlLines[name]), true
 }
 
-// conf returns net.<ip>.conf.<dev>.<key>, where ip is "ipv4" or "ipv6". The
-// dots of a device's name may be written as such or, as sysctl(8) does, as
-// slashes.
-func (f *FIB) conf(ip, dev, key string) (value int, evidence string, ok bool) {
-	names := [2]string{dev, strings.ReplaceAll(dev, ".", "/")}
-	for _, name := range names {
-		text, evidence, ok := f.Sysctl("net." + ip + ".conf." + name + "." + key)
-		if !ok {
-			continue
+// deviceSlashed writes the dots of a device's name as slashes:
+// "net.ipv4.conf.eth0/100.rp_filter".
+func deviceSlashed(name string) string {
+	const levels = 3 // net.ipv4.conf, net.ipv6.neigh
+	start := 0
+	for range levels {
+		i := strings.IndexByte(name[start:], '.')
+		if i < 0 {
+			return name
 		}
-		value, err := strconv.Atoi(strings.TrimSpace(text))
-		if err == nil {
-			return value, evidence, true
-		}
+		start += i + 1
 	}
-	return 0, "", false
+	end := strings.LastIndexByte(name, '.')
+	if end <= start {
+		return name
+	}
+	return name[:start] + strings.ReplaceAll(name[start:end], ".", "/") + name[end:]
+}
+
+// conf returns net.<ip>.conf.<dev>.<key>, where ip is "ipv4" or "ipv6".
+func (f *FIB) conf(ip, dev, key string) (value int, evidence string, ok bool) {
+	text, evidence, ok := f.Sysctl("net." + ip + ".conf." + dev + "." + key)
+	if !ok {
+		return 0, "", false
+	}
+	value, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return 0, "", false
+	}
+	return value, evidence, true
 }
 
 // confMax returns the larger of the value for all devices and for dev, and
