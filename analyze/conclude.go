@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/report"
 )
 
@@ -159,18 +160,23 @@ func (c *conversation) policies() (all []model.Suspicion) {
 // assumed is what was taken for granted about the namespaces that were
 // crossed, and what could not be understood there.
 func (c *conversation) assumed() (doubts []model.Doubt) {
+	add := func(d model.Doubt) {
+		if !slices.Contains(doubts, d) {
+			doubts = append(doubts, d)
+		}
+	}
 	for _, n := range c.walk.nodes.order {
 		place, ok := c.atlas.placeOf(n.Hop)
 		if !ok {
 			continue
 		}
-		ns := c.atlas.NetNS(place)
-		if ns == nil {
-			continue
+		if ns := c.atlas.NetNS(place); ns != nil {
+			for _, d := range ns.Unknowns() {
+				add(d)
+			}
 		}
-		doubts = append(doubts, ns.Unknowns()...)
 		for _, p := range c.atlas.Problems(place) {
-			doubts = append(doubts, model.Doubt{What: p.Error()})
+			add(netstack.DoubtOf(p))
 		}
 	}
 	return doubts

@@ -86,7 +86,7 @@ func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
 	ns.conns, e = newConnTable(info.Conntrack)
 	add(e)
 	add(ns.index())
-	ns.unknown = ns.blind()
+	ns.unknown = ns.unknowns(errs)
 	ns.hooks4, ns.hooks6 = ns.newPipelines(false), ns.newPipelines(true)
 	return ns, errs
 }
@@ -136,20 +136,6 @@ func fdbOwners(e *nodedump.FDBEntry) []string {
 	}
 	return []string{e.Dev}
 }
-
-// blind lists what the dump does not tell about rules: parts of which neither
-// content nor emptiness is known, although the usual one is there.
-func (ns *NetNS) blind() (doubts []model.Doubt) {
-	for _, p := range []nodedump.Part{ns.Info.IPTablesLegacy, ns.Info.NFT} {
-		if !p.Status.Known() {
-			doubts = append(doubts, model.Doubt{What: fmt.Sprintf("%s: %s", statusText(p), "taken as empty"), Evidence: p.File})
-		}
-	}
-	return doubts
-}
-
-// Unknowns returns what was taken for granted about the namespace as a whole.
-func (ns *NetNS) Unknowns() []model.Doubt { return ns.unknown }
 
 // Unread returns the doubt about a section of netns.json that was not read whole,
 // by the name of its JSON field; nil if it was.

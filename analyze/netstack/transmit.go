@@ -104,11 +104,17 @@ func (r *run) resolve(dev *nodedump.Interface) bool {
 		r.neighbour(n, evidence)
 		return true
 	}
-	mac, known := r.ask(dev.Name, r.nexthop)
 	if r.alone {
-		r.answered(n, evidence, mac)
+		r.answered(n, evidence, "")
 		return true
 	}
+	return r.asks(dev, n, evidence)
+}
+
+// asks resolves what nobody wrote; n is what was learned before, if it was.
+func (r *run) asks(dev *nodedump.Interface, n *nodedump.Neighbour, evidence string) bool {
+	mac, known := r.ask(dev.Name, r.nexthop)
+	ok := n != nil
 	if known == netfilter.Maybe && ok && usable(n) {
 		r.neighbour(n, evidence)
 		return true

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 )
@@ -75,6 +76,8 @@ type (
 	jsonUnknown struct {
 		What     string `json:"what"`
 		Evidence string `json:"evidence"`
+		Node     string `json:"node"`
+		Netns    string `json:"netns"`
 	}
 	jsonError struct {
 		Error string `json:"error"`
@@ -122,7 +125,7 @@ func toJSON(d *Diagnosis) jsonDiagnosis {
 		j.Suspicions = append(j.Suspicions, jsonSuspicion{s.Level.String(), s.Code, s.Message, hopText(s.On), s.Evidence, s.Remedy})
 	}
 	for _, u := range d.Unknowns {
-		j.Unknowns = append(j.Unknowns, jsonUnknown(u))
+		j.Unknowns = append(j.Unknowns, unknownJSON(u))
 	}
 	return j
 }
@@ -170,4 +173,18 @@ func hopText(h model.Hop) string {
 		return ""
 	}
 	return h.String()
+}
+
+// unknownJSON says of an unknown which namespace it is about, where its
+// evidence tells.
+func unknownJSON(d model.Doubt) jsonUnknown {
+	u := jsonUnknown{What: d.What, Evidence: d.Evidence}
+	parts := strings.Split(d.Evidence, "/")
+	if len(parts) > 1 && (parts[0] == "nodes" || parts[0] == "external") {
+		u.Node = parts[1]
+		if len(parts) > 3 && parts[2] == "netns" {
+			u.Netns = parts[3]
+		}
+	}
+	return u
 }

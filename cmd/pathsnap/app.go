@@ -28,6 +28,7 @@ func newApp(std streams) *cli.App {
 			collectCommand(std),
 			bundleCommand(std),
 			analyzeCommand(std),
+			traceCommand(std),
 			{
 				Name:   "version",
 				Usage:  "print the version",

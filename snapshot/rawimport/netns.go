@@ -60,7 +60,11 @@ func ReadNetNS(key string, open func(name string) ([]byte, error), at func(name 
 // ReadNetNSDir is ReadNetNS for a directory.
 func ReadNetNSDir(raw fs.FS, dir, shown string) *Namespace {
 	open := func(name string) ([]byte, error) { return fs.ReadFile(raw, path.Join(dir, name)) }
-	return ReadNetNS(path.Base(dir), open, func(name string) string { return path.Join(shown, name) })
+	key := path.Base(dir)
+	if dir == "." {
+		key = nodedump.HostNetns
+	}
+	return ReadNetNS(key, open, func(name string) string { return path.Join(shown, name) })
 }
 
 // take takes for granted what can be, and says so.
@@ -111,8 +115,12 @@ func (n *Namespace) number(r *reader) {
 	for k := range i.Interfaces {
 		enter(&i.Interfaces[k].Line, devices)
 	}
+	routes6 := "ip-route6.json"
+	if _, err := r.open(routes6); err != nil {
+		routes6 = "ip-route4.json" // which has them all
+	}
 	for k := range i.Routes {
-		enter(&i.Routes[k].Line, map[int]string{4: "ip-route4.json", 6: "ip-route6.json"}[i.Routes[k].Family])
+		enter(&i.Routes[k].Line, map[int]string{4: "ip-route4.json", 6: routes6}[i.Routes[k].Family])
 	}
 	for k := range i.Rules {
 		enter(&i.Rules[k].Line, map[int]string{4: "ip-rule.json", 6: "ip-rule6.json"}[i.Rules[k].Family])
@@ -144,8 +152,11 @@ func (n *Namespace) name(r *reader) {
 		{&i.IPSet, "ipset.txt", ""}, {&i.NFT, "nft.json", madeNFT}, {&i.IPVS, "ipvsadm.txt", madeIPVS}, {&i.Conntrack, "conntrack.txt", madeCT},
 	} {
 		given, err := r.open(t.file)
+		if err != nil {
+			continue
+		}
 		t.part.File = r.at(t.file)
-		if t.made != "" && err == nil && !bytes.Equal(given, t.part.Data) && len(t.part.Data) > 0 {
+		if t.made != "" && !bytes.Equal(given, t.part.Data) && len(t.part.Data) > 0 {
 			n.lines[t.made] = madeLines(given, t.part.Data, t.part.File)
 			t.part.File = t.made
 		}

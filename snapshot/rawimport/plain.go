@@ -16,9 +16,7 @@ import (
 
 // plain calls read for each line that is not blank and does not begin with a
 // blank, with the lines below it that do.
-func plain[R, T any](data []byte, read func(head string, below []string) (*R, error), convert func(*R, int) (T, error)) ([]T, []bad, error) {
-	var out []T
-	var bads []bad
+func plain[R, T any](data []byte, read func(head string, below []string) (*R, error), convert func(*R, int) (T, error)) (out []T, bads []bad) {
 	add := func(block []string, line int) {
 		r, err := read(block[0], block[1:])
 		var v T
@@ -50,7 +48,7 @@ func plain[R, T any](data []byte, read func(head string, below []string) (*R, er
 	if block != nil {
 		add(block, first)
 	}
-	return out, bads, nil
+	return out, bads
 }
 
 // A words reads a line word by word.
@@ -88,6 +86,23 @@ func (w *words) number(key string) number {
 	return number(n)
 }
 
+// take reads the value behind a word that one of the tables has.
+func (w *words) take(key string, texts map[string]*string, names map[string]*word, numbers map[string]*number) bool {
+	if to, ok := texts[key]; ok {
+		*to = w.value(key)
+		return true
+	}
+	if to, ok := names[key]; ok {
+		*to = word(w.value(key))
+		return true
+	}
+	to, ok := numbers[key]
+	if ok {
+		*to = w.number(key)
+	}
+	return ok
+}
+
 // via reads the next hop: "via ADDRESS", or "via inet6 ADDRESS" for another
 // family.
 func (w *words) via() (string, rawVia) {
@@ -105,7 +120,7 @@ func routeTypes() []string {
 
 // routesOfText reads "ip route", of any table.
 func routesOfText(data []byte, convert func(*rawRoute, int) (nodedump.Route, error)) ([]nodedump.Route, []bad, error) {
-	return plain(data, func(head string, below []string) (*rawRoute, error) {
+	out, bads := plain(data, func(head string, below []string) (*rawRoute, error) {
 		w := wordsOf(head)
 		r := &rawRoute{Dst: w.next()}
 		if slices.Contains(routeTypes(), r.Dst) {
@@ -123,37 +138,26 @@ func routesOfText(data []byte, convert func(*rawRoute, int) (nodedump.Route, err
 		}
 		return r, w.err
 	}, convert)
+	return out, bads, nil
 }
 
 // word reads what belongs to one word of a route.
 func (r *rawRoute) word(w *words, key string) {
+	texts := map[string]*string{"from": &r.From, "dev": &r.Dev, "src": &r.Src, "encap": &r.Encap}
+	names := map[string]*word{"table": &r.Table, "proto": &r.Protocol, "scope": &r.Scope, "pref": &r.Pref}
+	numbers := map[string]*number{"metric": &r.Metric, "tos": &r.TOS}
+	if w.take(key, texts, names, numbers) {
+		return
+	}
 	switch key {
-	case "from":
-		r.From = w.value(key)
 	case "via":
 		r.Gateway, r.Via = w.via()
-	case "dev":
-		r.Dev = w.value(key)
-	case "table":
-		r.Table = word(w.value(key))
-	case "proto":
-		r.Protocol = word(w.value(key))
-	case "scope":
-		r.Scope = word(w.value(key))
-	case "src":
-		r.Src = w.value(key)
-	case "metric":
-		r.Metric = w.number(key)
 	case "mtu":
 		r.mtu(w)
-	case "encap":
-		r.Encap = w.value(key)
 	case "onlink", "linkdown", "dead", "pervasive", "offload", "trap":
 		r.Flags = append(r.Flags, key)
 	case "nexthop":
 		r.NextHops = append(r.NextHops, hopOf(w))
-	case "tos":
-		r.TOS = w.number(key)
 	}
 }
 
@@ -184,7 +188,7 @@ func hopOf(w *words) (h rawNextHop) {
 
 // neighboursOfText reads "ip neigh".
 func neighboursOfText(data []byte, convert func(*rawNeighbour, int) (nodedump.Neighbour, error)) ([]nodedump.Neighbour, []bad, error) {
-	return plain(data, func(head string, _ []string) (*rawNeighbour, error) {
+	out, bads := plain(data, func(head string, _ []string) (*rawNeighbour, error) {
 		w := wordsOf(head)
 		n := &rawNeighbour{Dst: w.next()}
 		for len(w.list) > 0 {
@@ -203,11 +207,12 @@ func neighboursOfText(data []byte, convert func(*rawNeighbour, int) (nodedump.Ne
 		}
 		return n, w.err
 	}, convert)
+	return out, bads, nil
 }
 
 // fdbOfText reads "bridge fdb".
 func fdbOfText(data []byte, convert func(*rawFDB, int) (nodedump.FDBEntry, error)) ([]nodedump.FDBEntry, []bad, error) {
-	return plain(data, func(head string, _ []string) (*rawFDB, error) {
+	out, bads := plain(data, func(head string, _ []string) (*rawFDB, error) {
 		w := wordsOf(head)
 		f := &rawFDB{MAC: w.next()}
 		for len(w.list) > 0 {
@@ -215,6 +220,7 @@ func fdbOfText(data []byte, convert func(*rawFDB, int) (nodedump.FDBEntry, error
 		}
 		return f, w.err
 	}, convert)
+	return out, bads, nil
 }
 
 func (f *rawFDB) word(w *words, key string) {

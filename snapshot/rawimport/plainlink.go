@@ -10,7 +10,7 @@ import (
 
 // linksOfText reads "ip addr" and "ip link", with or without -d.
 func linksOfText(data []byte, convert func(*rawLink, int) (parsedLink, error)) ([]parsedLink, []bad, error) {
-	return plain(data, func(head string, below []string) (*rawLink, error) {
+	out, bads := plain(data, func(head string, below []string) (*rawLink, error) {
 		l, err := linkHead(head)
 		if err != nil {
 			return nil, err
@@ -25,6 +25,7 @@ func linksOfText(data []byte, convert func(*rawLink, int) (parsedLink, error)) (
 		}
 		return l, nil
 	}, convert)
+	return out, bads, nil
 }
 
 // linkHead reads "3: veth1@if2: <BROADCAST,UP> mtu 1500 qdisc noqueue master
@@ -211,25 +212,15 @@ func (l *rawLink) kind(w *words) {
 
 // word reads what belongs to a word of tunnels and bridges.
 func (d *rawLinkData) word(w *words, key string) {
+	texts := map[string]*string{"local": &d.Local, "group": &d.Group, "remote": &d.Remote, "df": &d.DF}
+	if w.take(key, texts, map[string]*word{"ttl": &d.TTL}, map[string]*number{"id": &d.ID, "dstport": &d.DstPort}) {
+		return
+	}
 	on := func() flag { return flag{true, w.value(key) != "0"} }
 	switch key {
-	case "id":
-		d.ID = w.number(key)
-	case "local":
-		d.Local = w.value(key)
-	case "group":
-		d.Group = w.value(key)
-	case "remote":
-		d.Remote = w.value(key)
 	case "dev":
 		dev := w.value(key)
 		d.Link = &dev
-	case "dstport":
-		d.DstPort = w.number(key)
-	case "ttl":
-		d.TTL = word(w.value(key))
-	case "df":
-		d.DF = w.value(key)
 	case "stp_state":
 		d.STP = on()
 	case "vlan_filtering":

@@ -11,7 +11,7 @@ import (
 
 // rulesOfText reads "ip rule".
 func rulesOfText(data []byte, convert func(*rawRule, int) (nodedump.Rule, error)) ([]nodedump.Rule, []bad, error) {
-	return plain(data, func(head string, _ []string) (*rawRule, error) {
+	out, bads := plain(data, func(head string, _ []string) (*rawRule, error) {
 		priority, rest, found := strings.Cut(head, ":")
 		n, err := strconv.Atoi(strings.TrimSpace(priority))
 		if !found || err != nil {
@@ -26,32 +26,20 @@ func rulesOfText(data []byte, convert func(*rawRule, int) (nodedump.Rule, error)
 		}
 		return r, w.err
 	}, convert)
+	return out, bads, nil
 }
 
 // selector reads what belongs to a word that says whom a rule is about, and
 // reports whether it is one.
 func (r *rawRule) selector(w *words, key string) bool {
+	texts := map[string]*string{"from": &r.Src, "to": &r.Dst, "iif": &r.IIf, "oif": &r.OIf}
+	names := map[string]*word{"fwmark": &r.Mark, "ipproto": &r.IPProto, "sport": &r.SPort, "dport": &r.DPort}
+	if w.take(key, texts, names, map[string]*number{"tos": &r.TOS, "dsfield": &r.TOS}) {
+		return true
+	}
 	switch key {
 	case "not":
 		r.Not = flag{true, true}
-	case "from":
-		r.Src = w.value(key)
-	case "to":
-		r.Dst = w.value(key)
-	case "iif":
-		r.IIf = w.value(key)
-	case "oif":
-		r.OIf = w.value(key)
-	case "fwmark":
-		r.Mark = word(w.value(key))
-	case "tos", "dsfield":
-		r.TOS = w.number(key)
-	case "ipproto":
-		r.IPProto = word(w.value(key))
-	case "sport":
-		r.SPort = word(w.value(key))
-	case "dport":
-		r.DPort = word(w.value(key))
 	case "uidrange":
 		start, end, _ := strings.Cut(w.value(key), "-")
 		r.UIDStart, r.UIDEnd = word(start), word(end)

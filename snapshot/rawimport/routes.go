@@ -3,12 +3,41 @@ package rawimport
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
+// routes reads the routes. "ip route show table all" prints those of IPv6 too if
+// it is not told which are wanted: they count if there are no others.
 func (r *reader) routes() {
-	r.info.Routes = byFamily(r, "routes", [2]family{{4, "ip-route4.json"}, {6, "ip-route6.json"}}, parseRoutes)
+	var strays []nodedump.Route
+	parse := func(data []byte, version int) (own []nodedump.Route, bads []bad, err error) {
+		all, bads, err := parseRoutes(data, version)
+		for _, one := range all {
+			if one.Family == version {
+				own = append(own, one)
+			} else {
+				strays = append(strays, one)
+			}
+		}
+		return own, bads, err
+	}
+	r.info.Routes = byFamily(r, "routes", [2]family{{4, "ip-route4.json"}, {6, "ip-route6.json"}}, parse)
+	if len(strays) > 0 && r.info.Sections["routes6"] == nodedump.StatusNotCollected {
+		r.info.Routes = append(r.info.Routes, strays...)
+		delete(r.info.Sections, "routes6")
+		delete(r.info.Reasons, "routes6")
+	}
+}
+
+// version tells the IP version of a route in what was asked for another.
+func (r *rawRoute) version(asked int) int {
+	switch {
+	case asked == 4 && (strings.Contains(r.Dst, ":") || r.Pref != "" || strings.Contains(r.Gateway, ":")):
+		return 6
+	}
+	return asked
 }
 
 // A rawRoute is an entry of "ip -j route show table all".
@@ -29,6 +58,7 @@ type rawRoute struct {
 	Metrics  []rawMetrics `json:"metrics"`
 	NextHops []rawNextHop `json:"nexthops"`
 	Encap    string       `json:"encap"`
+	Pref     word         `json:"pref"` // of a router, which only IPv6 has
 }
 
 type rawVia struct {
@@ -55,7 +85,7 @@ func parseRoutes(data []byte, version int) ([]nodedump.Route, []bad, error) {
 		parse = parseEntries[rawRoute, nodedump.Route]
 	}
 	return parse(data, func(r *rawRoute, line int) (nodedump.Route, error) {
-		out, err := r.convert(version)
+		out, err := r.convert(r.version(version))
 		out.Line = line
 		return out, err
 	})

@@ -1,0 +1,82 @@
+package netstack
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// Unknowns returns what is not known about the namespace as a whole, or was
+// taken for granted: sections and parts that were not read, then every entry
+// that was not understood, in the order of the files. None is there twice.
+func (ns *NetNS) Unknowns() []model.Doubt { return ns.unknown }
+
+// A partRow is a text of a namespace, and what its absence means to a walk.
+type partRow struct {
+	part    *nodedump.Part
+	name    string // as bundles call it
+	meaning string
+}
+
+func (ns *NetNS) parts() []partRow {
+	i := ns.Info
+	const empty, both = "taken as empty", "packets are taken both ways where it may matter"
+	return []partRow{
+		{&i.IPTables, "iptables-save.txt", both}, {&i.IPTablesLegacy, "iptables-legacy-save.txt", empty},
+		{&i.IP6Tables, "ip6tables-save.txt", both}, {&i.IP6TablesLegacy, "ip6tables-legacy-save.txt", empty},
+		{&i.NFT, "nft.json", empty}, {&i.IPSet, "ipset-save.txt", "the sets that rules name are not known"},
+		{&i.IPVS, "ipvs.json", empty}, {&i.Conntrack, "conntrack.json", empty},
+	}
+}
+
+// Sections lists the names of the sections of netns.json that have a status of
+// their own.
+func Sections() []string {
+	return []string{"interfaces", "routes", "routes6", "rules", "rules6", "neighbours", "fdb", "sockets", "programs", "sysctls"}
+}
+
+// unknowns gathers what Unknowns returns.
+func (ns *NetNS) unknowns(problems []error) (doubts []model.Doubt) {
+	add := func(d model.Doubt) {
+		if !slices.Contains(doubts, d) {
+			doubts = append(doubts, d)
+		}
+	}
+	for _, section := range Sections() {
+		if d := ns.Unread(section); d != nil {
+			add(*d)
+		}
+	}
+	for _, row := range ns.parts() {
+		if !row.part.Status.Known() {
+			name := row.name
+			if row.part.File != "" {
+				name = path.Base(row.part.File)
+			}
+			add(model.Doubt{What: fmt.Sprintf("%s: %s: %s", name, statusText(*row.part), row.meaning), Evidence: row.part.File})
+		}
+	}
+	for _, p := range problems {
+		add(DoubtOf(p))
+	}
+	return doubts
+}
+
+// DoubtOf turns a problem that New returned into what it says and where.
+func DoubtOf(problem error) model.Doubt {
+	var u *netfilter.UnsupportedError
+	if errors.As(problem, &u) {
+		return model.Doubt{What: "not understood: " + u.What, Evidence: fmt.Sprintf("%s:%d", u.File, u.Line)}
+	}
+	at, what, found := strings.Cut(problem.Error(), ": ")
+	if _, line, ok := strings.Cut(at, ":"); found && ok && strings.Trim(line, "0123456789") == "" {
+		return model.Doubt{What: "not understood: " + what, Evidence: at}
+	}
+	return model.Doubt{What: "not understood: " + problem.Error()}
+}
