@@ -43,6 +43,8 @@ func bareFiles() []bareFlag {
 		{"ip-rule6", "ip-rule6.json", "ip -j -6 rule"},
 		{"ip-neigh", "ip-neigh.json", "ip -j neigh"},
 		{"bridge-fdb", "bridge-fdb.json", "bridge -j -d fdb"},
+		{"bridge-vlan", "bridge-vlan.json", "bridge -j vlan show"},
+		{"wg-dump", "wg-dump.txt", "wg show all dump"},
 		{"sysctl", "sysctl.txt", "sysctl -a"},
 		{"ss", "ss.txt", "ss -tlnuH"},
 	}

@@ -2,6 +2,8 @@ package rawimport
 
 import (
 	"encoding/json"
+	"io/fs"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -342,4 +344,17 @@ func TestWireGuardPeers(t *testing.T) {
 	require.Len(t, bads, 1)
 	require.Equal(t, 4, bads[0].line)
 	require.NotContains(t, bads[0].err.Error(), "SECRET")
+}
+
+// TestFiles holds that every file a reader asks for is one of Files.
+func TestFiles(t *testing.T) {
+	var asked []string
+	n := ReadNetNS("host", func(name string) ([]byte, error) {
+		if !slices.Contains(asked, name) {
+			asked = append(asked, name)
+		}
+		return nil, fs.ErrNotExist
+	}, func(name string) string { return name })
+	require.ElementsMatch(t, Files(), asked)
+	require.NoError(t, n.Failed())
 }

@@ -212,8 +212,9 @@ func (l *rawLink) kind(w *words) {
 
 // word reads what belongs to a word of tunnels and bridges.
 func (d *rawLinkData) word(w *words, key string) {
-	texts := map[string]*string{"local": &d.Local, "group": &d.Group, "remote": &d.Remote, "df": &d.DF}
-	if w.take(key, texts, map[string]*word{"ttl": &d.TTL}, map[string]*number{"id": &d.ID, "dstport": &d.DstPort}) {
+	texts := map[string]*string{"local": &d.Local, "group": &d.Group, "remote": &d.Remote, "df": &d.DF, "vlan_protocol": &d.VLANProto}
+	numbers := map[string]*number{"id": &d.ID, "dstport": &d.DstPort, "vlan_default_pvid": &d.DefPVID}
+	if w.take(key, texts, map[string]*word{"ttl": &d.TTL}, numbers) {
 		return
 	}
 	on := func() flag { return flag{true, w.value(key) != "0"} }
@@ -221,6 +222,11 @@ func (d *rawLinkData) word(w *words, key string) {
 	case "dev":
 		dev := w.value(key)
 		d.Link = &dev
+	case "active_slave":
+		dev := w.value(key)
+		d.Active = &dev
+	case "mcast_snooping":
+		d.McastSnoop = on()
 	case "stp_state":
 		d.STP = on()
 	case "vlan_filtering":
