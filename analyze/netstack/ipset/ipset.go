@@ -58,6 +58,13 @@ func (s *Sets) Test(name string, q Query) netfilter.Answer {
 	return answer
 }
 
+// Has reports whether other is the set called name or, if that is a list, one of
+// its members.
+func (s *Sets) Has(name, other string) bool {
+	list := s.sets[name]
+	return name == other || list != nil && slices.ContainsFunc(list.members, func(m *set) bool { return m.name == other })
+}
+
 // A dim is what one dimension of a set compares.
 type dim uint8
 

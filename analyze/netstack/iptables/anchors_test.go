@@ -43,6 +43,10 @@ func TestVerdicts(t *testing.T) {
 		{"a rule without a target decides nothing", "-A FORWARD\n-A FORWARD -j DROP", "drop"},
 		{"what may match forks", "-A FORWARD -m limit --limit 5/min -j DROP", "drop, accept"},
 		{"what may match does not fork if it is the same", "-A FORWARD -m limit --limit 5/min -j LOG", "accept"},
+		{"a set that was added to", "-A FORWARD -j SET --add-set hosts dst\n-A FORWARD -m set --match-set hosts dst -j DROP", "drop, accept"},
+		{"a list of a set that was added to", "-A FORWARD -j SET --del-set pairs dst,dst\n-A FORWARD -m set --match-set lists dst,dst -j DROP", "drop, accept"},
+		{"another set than was added to", "-A FORWARD -j SET --add-set nets dst\n-A FORWARD -m set --match-set hosts dst -j DROP", "accept"},
+		{"a chain named as a hook that the table does not have", ":PREROUTING -\n-A FORWARD -j PREROUTING\n-A PREROUTING -j DROP", "drop"},
 		{"shares", ":A -\n-A FORWARD -m statistic --mode random --probability 0.25000000000 -j DROP", "drop 0.25, accept 0.75"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,10 +105,11 @@ func TestTrace(t *testing.T) {
 }
 
 func TestRead(t *testing.T) {
-	rs := parse(t, "*nat\n:PREROUTING ACCEPT\n:A -\n-A PREROUTING -j A\n-A A -g A2\n-A A2 -p tcp -j DROP\nCOMMIT\n*filter\n:INPUT ACCEPT\nCOMMIT\n")
+	rs := parse(t, "*nat\n:PREROUTING ACCEPT\n:A -\n-A PREROUTING -j A\n-A A -g A2\n-A A2 -p tcp -j DROP\nCOMMIT\n*filter\n:INPUT ACCEPT\n:PREROUTING -\nCOMMIT\n")
 	require.Equal(t, []string{"nat", "filter"}, rs.Tables())
 	require.True(t, rs.HasBase("nat", netfilter.Prerouting))
 	require.False(t, rs.HasBase("nat", netfilter.Output))
+	require.False(t, rs.HasBase("filter", netfilter.Prerouting))
 	require.False(t, rs.HasBase("raw", netfilter.Output))
 	c, ok := rs.Chain("nat", "A")
 	require.True(t, ok)

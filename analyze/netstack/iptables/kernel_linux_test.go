@@ -161,13 +161,13 @@ func probes() []probe {
 		return err
 	}
 	return []probe{
-		{"udp 10.0.0.1:1000 > 10.0.0.2:53 hook=OUTPUT out=dummy0 size=29", udp(1000, 0, 0, other)},
-		{"udp 10.0.0.1:1001 > 10.0.0.2:53 hook=OUTPUT out=dummy0 size=29 mark=0x4001 tos=0xb8", udp(1001, 0x4001, 0xb8, other)},
-		{"udp 10.0.0.1:1002 > 10.0.0.2:53 hook=OUTPUT out=dummy0 size=29 mark=0x1 tos=0x10", udp(1002, 1, 0x10, other)},
-		{"tcp 10.0.0.1:1000 > 10.0.0.2:80 hook=OUTPUT out=dummy0", syn},
-		{"icmp 10.0.0.1 > 10.0.0.2 hook=OUTPUT out=dummy0 size=28 type=8", echo},
-		{"udp 10.0.0.1:1003 > 10.0.0.1:53 hook=INPUT in=lo size=29 socket=yes", udp(1003, 0, 0, me)},
-		{"udp 10.0.0.1:1004 > 10.0.0.1:53 hook=INPUT in=lo size=29 socket=yes mark=0x4000", udp(1004, 0x4000, 0, me)},
+		{"udp 10.0.0.1:1000 > 10.0.0.2:53 hook=OUTPUT out=dummy0 size=29 ttl=64", udp(1000, 0, 0, other)},
+		{"udp 10.0.0.1:1001 > 10.0.0.2:53 hook=OUTPUT out=dummy0 size=29 ttl=64 mark=0x4001 tos=0xb8", udp(1001, 0x4001, 0xb8, other)},
+		{"udp 10.0.0.1:1002 > 10.0.0.2:53 hook=OUTPUT out=dummy0 size=29 ttl=64 mark=0x1 tos=0x10", udp(1002, 1, 0x10, other)},
+		{"tcp 10.0.0.1:1000 > 10.0.0.2:80 hook=OUTPUT out=dummy0 size=60 ttl=64", syn},
+		{"icmp 10.0.0.1 > 10.0.0.2 hook=OUTPUT out=dummy0 size=28 ttl=64 type=8", echo},
+		{"udp 10.0.0.1:1003 > 10.0.0.1:53 hook=INPUT in=lo size=29 ttl=64 socket=yes", udp(1003, 0, 0, me)},
+		{"udp 10.0.0.1:1004 > 10.0.0.1:53 hook=INPUT in=lo size=29 ttl=64 socket=yes mark=0x4000", udp(1004, 0x4000, 0, me)},
 	}
 }
 

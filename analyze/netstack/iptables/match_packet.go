@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
@@ -39,9 +40,6 @@ func within(a, lo, hi netip.Addr) bool {
 	return a.BitLen() == lo.BitLen() && a.Compare(lo) >= 0 && a.Compare(hi) <= 0
 }
 
-// smallPacket is the length of a packet of no given size.
-const smallPacket = 60
-
 // length is "--length MIN:MAX".
 type length struct {
 	lo, hi uint16
@@ -62,11 +60,40 @@ func matchLength(b *building, options []option) error {
 }
 
 func (m *length) match(f *netfilter.Frame) netfilter.Answer {
-	n := f.Packet.Size
-	if n == 0 {
-		n = smallPacket
+	lo, hi := sizes(&f.Packet)
+	switch {
+	case int(m.lo) <= lo && hi <= int(m.hi):
+		return answerOf(!m.not)
+	case hi < int(m.lo) || int(m.hi) < lo:
+		return answerOf(m.not)
 	}
-	return answerOf((int(m.lo) <= n && n <= int(m.hi)) != m.not)
+	return netfilter.Maybe
+}
+
+func (m *length) doubt() string { return "how long the packet is is not said (-m length)" }
+
+// sizes returns the least and the largest length that a packet may have: one of no
+// given size fits any MTU.
+func sizes(p *model.Packet) (lo, hi int) {
+	if p.Size > 0 {
+		return p.Size, p.Size
+	}
+	lo, hi = 20, 576 // every host takes so much (RFC 791)
+	if p.IPv6() {
+		lo, hi = 40, 1280 // RFC 8200
+	}
+	switch p.Protocol {
+	case model.TCP:
+		if p.Kind != model.KindData {
+			hi = lo + 60 // only a header
+		}
+		lo += 20
+	case model.UDP, model.ICMP, model.ICMPv6:
+		lo += 8
+	case model.SCTP:
+		lo += 12
+	}
+	return lo, hi
 }
 
 // tos is "--tos VALUE/MASK", and "--dscp VALUE" shifted by the two ECN bits.

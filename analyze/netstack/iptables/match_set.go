@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/netstack/ipset"
@@ -69,7 +70,16 @@ func (m *setMatch) match(f *netfilter.Frame) netfilter.Answer {
 		Packet: f.Packet, In: f.In, Out: f.Out, PhysIn: f.PhysIn, PhysOut: f.PhysOut,
 		Dirs: m.dirs, ReturnNomatch: m.nomatch, Counters: m.countings,
 	})
+	if len(f.ChangedSets) > 0 && m.changed(f) {
+		return netfilter.Maybe
+	}
 	return not(answer, m.not)
+}
+
+// changed reports whether a rule has added the packet to the set, or to one of a
+// list, or taken it out.
+func (m *setMatch) changed(f *netfilter.Frame) bool {
+	return slices.ContainsFunc(f.ChangedSets, func(name string) bool { return m.sets.Has(m.name, name) || m.sets.Has(name, m.name) })
 }
 
 func (m *setMatch) doubt() string { return "members of ipset not known: " + m.name }

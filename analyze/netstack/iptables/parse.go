@@ -156,20 +156,36 @@ func (p *parser) named(name string) *Chain {
 		return c
 	}
 	c := &Chain{Table: p.table.name, Name: name}
-	if isHook(name) {
+	if isBase(p.table.name, name) {
 		c.Policy = netfilter.Accept
 	}
 	p.table.byName[name] = c
 	return c
 }
 
-func isHook(name string) bool {
+// isBase reports whether a chain of a table is called by a hook. In a table that
+// has no such hook the name is a chain's like any other.
+func isBase(table, chain string) bool {
 	for h := netfilter.Prerouting; h <= netfilter.Postrouting; h++ {
-		if h.String() == name {
-			return true
+		if h.String() == chain {
+			return hasHook(table, h)
 		}
 	}
 	return false
+}
+
+// hasHook reports whether a table is consulted at h (the valid_hooks of
+// net/ipv4/netfilter/iptable_*.c). One that is not known may be at any.
+func hasHook(table string, h netfilter.Hook) bool {
+	switch table {
+	case "raw":
+		return h == netfilter.Prerouting || h == netfilter.Output
+	case "nat":
+		return h != netfilter.Forward
+	case "filter", "security":
+		return h != netfilter.Prerouting && h != netfilter.Postrouting
+	}
+	return true
 }
 
 // command reads "-A CHAIN ...", and the few other commands that make up a

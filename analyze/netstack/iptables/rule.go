@@ -143,7 +143,7 @@ func (h *header) fits(f *netfilter.Frame) bool {
 	if !h.dport.takes(p.Dst.Port()) || !h.sport.takes(p.Src.Port()) {
 		return false
 	}
-	return (h.in == nil || h.in.matches(f.In)) && (h.out == nil || f.OutUnknown() || h.out.matches(f.Out))
+	return h.in.takes(f.In) && (h.out.takes(f.Out) || f.OutUnknown())
 }
 
 // An addrMatch is the argument of -s or -d.

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
@@ -117,21 +118,60 @@ func targetCT(options []option) (target, error) {
 		switch o.name {
 		case "notrack":
 			return notrack{}, nil
-		case "zone", "zone-orig", "zone-reply":
+		case "zone":
+			if o.arg() == "mark" {
+				t = &zone{fromMark: true}
+				continue
+			}
+			n, err := parseUint(o.arg(), 16)
+			if err != nil {
+				return nil, err
+			}
+			t = &zone{n: int(n)}
+		case "zone-orig", "zone-reply":
 			t = openTarget("CT --" + o.name)
 		}
 	}
 	return t, nil
 }
 
-// targetSet reads "-j SET". What it adds is seen by later packets only.
+// zone is "--zone N" or "--zone mark", of a packet that conntrack has not seen
+// (xt_ct_target in net/netfilter/xt_CT.c).
+type zone struct {
+	n        int
+	fromMark bool
+}
+
+func (t *zone) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
+	n := t.n
+	if t.fromMark {
+		n = int(f.Packet.Mark & 0xffff)
+	}
+	if f.Ct.State == netfilter.CtNone {
+		f.Ct.Zone = n
+	}
+	return netfilter.Continue, fmt.Sprintf("ct zone %d", n)
+}
+
+// changeSets is "-j SET": later rules may see the packet in other sets.
+type changeSets struct{ names []string }
+
 func targetSet(options []option) (target, error) {
+	t := &changeSets{}
 	for _, o := range options {
-		if o.name == "map-set" {
+		switch o.name {
+		case "map-set":
 			return openTarget("SET --map-set"), nil
+		case "add-set", "del-set":
+			t.names = append(t.names, o.arg())
 		}
 	}
-	return passive("set"), nil
+	return t, nil
+}
+
+func (t *changeSets) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
+	f.ChangedSets = append(slices.Clip(f.ChangedSets), t.names...)
+	return netfilter.Continue, "set"
 }
 
 // setTOS changes the TOS byte as setMark does a mark.

@@ -37,9 +37,11 @@ func changing() []extension {
 		{name: "MARK", class: Exact, options: mark, buildTarget: targetMark},
 		{name: "CONNMARK", class: Exact, options: mark + " save-mark:0 restore-mark:0 nfmask ctmask mask", buildTarget: targetConnmark},
 		{name: "NOTRACK", class: Exact, buildTarget: targetNotrack},
-		{name: "CT", class: Partly, why: "zones are open; helpers expect nothing", options: ct, buildTarget: targetCT},
-		{name: "SET", class: Partly, why: "what it adds is not remembered; --map-set is open", options: "add-set:2 del-set:2 map-set:2 exist:0 timeout map-mark:0 map-prio:0 map-queue:0", buildTarget: targetSet},
+		{name: "CT", class: Partly, why: "zones of one direction are open; helpers expect nothing", options: ct, buildTarget: targetCT},
+		{name: "SET", class: Partly, why: "whether it adds or removes what a later rule asks for is open; --map-set is open", options: "add-set:2 del-set:2 map-set:2 exist:0 timeout map-mark:0 map-prio:0 map-queue:0", buildTarget: targetSet},
 		{name: "TOS", class: Exact, options: "set-tos and-tos or-tos xor-tos", buildTarget: targetTOS},
+		{name: "TTL", class: Partly, why: "a TTL that is not known stays so, and so does one that becomes 0", options: "ttl-set ttl-dec ttl-inc", buildTarget: targetTTL},
+		{name: "HL", class: Partly, why: "a hop limit that is not known stays so, and so does one that becomes 0", options: "hl-set hl-dec hl-inc", buildTarget: targetTTL},
 		{name: "DSCP", class: Exact, options: "set-dscp set-dscp-class", buildTarget: targetDSCP},
 	}
 }
@@ -57,8 +59,6 @@ func passives() []extension {
 		{name: "TCPMSS", why: "lowers the MSS of a connection"},
 		{name: "TCPOPTSTRIP", why: "removes TCP options"},
 		{name: "TEE", why: "sends a copy; the copy is not followed"},
-		{name: "TTL", why: "TTLs are not simulated"},
-		{name: "HL", why: "hop limits are not simulated"},
 		{name: "ECN", why: "ECN bits are not simulated"},
 		{name: "CONNSECMARK", why: "sets a security label"},
 		{name: "SECMARK", why: "sets a security label"},

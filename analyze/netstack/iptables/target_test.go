@@ -39,6 +39,8 @@ func changes(before, after *netfilter.Frame) string {
 	note("dst", before.Packet.Dst.String(), after.Packet.Dst.String())
 	note("mark", hex(before.Packet.Mark), hex(after.Packet.Mark))
 	note("connmark", hex(before.Ct.Mark), hex(after.Ct.Mark))
+	note("ttl", hex(uint32(before.Packet.TTL)), hex(uint32(after.Packet.TTL)))
+	note("zone", hex(uint32(before.Ct.Zone)), hex(uint32(after.Ct.Zone)))
 	note("tos", hex(uint32(before.Packet.TOS)), hex(uint32(after.Packet.TOS)))
 	note("with", before.RejectWith, after.RejectWith)
 	for name, set := range map[string]bool{"notrack": after.NoTrack, "snatted": after.Ct.SNAT, "dnatted": after.Ct.DNAT} {
@@ -107,7 +109,7 @@ func finalRows() []targetRow {
 		"LOG": `--log-prefix "-j DROP " --log-level 4`, "NFLOG": "--nflog-group 1", "ULOG": "--ulog-nlgroup 1", "TRACE": "",
 		"AUDIT": "--type drop", "CLASSIFY": "--set-class 0001:0002", "CHECKSUM": "--checksum-fill",
 		"TCPMSS": "--clamp-mss-to-pmtu", "TCPOPTSTRIP": "--strip-options 2,3", "TEE": "--gateway 10.0.0.9",
-		"TTL": "--ttl-set 42", "HL": "--hl-dec 1", "ECN": "--ecn-tcp-remove", "CONNSECMARK": "--save",
+		"ECN": "--ecn-tcp-remove", "CONNSECMARK": "--save",
 		"SECMARK": "--selctx a", "IDLETIMER": "--timeout 42 --label foo", "RATEEST": "--rateest-name RE1",
 		"LED": "--led-trigger-id foo",
 	} {
@@ -175,7 +177,15 @@ func markRows() []targetRow {
 		{"CT", "--notrack", tcpOpen + " hook=PREROUTING", "accept notrack"},
 		{"CT", "--helper ftp", tcpOpen + " hook=PREROUTING", "accept"},
 		{"CT", "--ctevents new,related", tcpOpen + " hook=PREROUTING", "accept"},
-		{"CT", "--zone 5", tcpOpen + " hook=PREROUTING", "unknown, accept"},
+		{"CT", "--zone 5", tcpOpen + " hook=PREROUTING ct=none", "accept zone=5"},
+		{"CT", "--zone mark", tcpOpen + " hook=PREROUTING ct=none mark=0x10007", "accept zone=7"},
+		{"CT", "--zone 5", tcpOpen + " hook=PREROUTING", "accept"},
+		{"CT", "--zone-orig 5", tcpOpen + " hook=PREROUTING", "unknown, accept"},
+		{"TTL", "--ttl-set 42", tcpOpen, "accept ttl=2a"},
+		{"TTL", "--ttl-dec 2", tcpOpen + " ttl=64", "accept ttl=3e"},
+		{"TTL", "--ttl-inc 250", tcpOpen + " ttl=64", "accept ttl=ff"},
+		{"TTL", "--ttl-inc 1", tcpOpen, "accept"},
+		{"HL", "--hl-dec 1", tcp6 + " ttl=64", "accept ttl=3f"},
 		{"SET", "--add-set foo src,dst --exist --timeout 10", tcpOpen, "accept"},
 		{"SET", "--map-set foo src --map-mark", tcpOpen, "unknown, accept"},
 		{"TOS", "--set-tos 0x10/0x3f", tcpOpen + " tos=0xc3", "accept tos=d0"},
