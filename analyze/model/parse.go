@@ -57,19 +57,27 @@ func parsePacket(words []string) (p Packet, err error) {
 	if p.Dst, err = parseEnd(words[arrow+1], p.Protocol); err != nil {
 		return p, fmt.Errorf("destination: %w", err)
 	}
-	if p.Src.Addr().IsValid() && p.Src.Addr().Is4() != p.Dst.Addr().Is4() {
-		return p, errors.New("one address is IPv4, the other IPv6")
-	}
-	if p.Protocol == ICMP && p.IPv6() || p.Protocol == ICMPv6 && !p.IPv6() {
-		return p, fmt.Errorf("%s does not go with the address %s", p.Protocol, p.Dst.Addr())
+	if err := p.oneFamily(); err != nil {
+		return p, err
 	}
 	return p, p.parseRest(words[arrow+2:])
+}
+
+func (p *Packet) oneFamily() error {
+	switch {
+	case p.Src.Addr().IsValid() && p.Src.Addr().Is4() != p.Dst.Addr().Is4():
+		return errors.New("one address is IPv4, the other IPv6")
+	case p.Protocol == ICMP && p.IPv6(), p.Protocol == ICMPv6 && !p.IPv6():
+		return fmt.Errorf("%s does not go with the address %s", p.Protocol, p.Dst.Addr())
+	}
+	return nil
 }
 
 // parseEnd reads an address with or without a port: IPv6 in brackets if it has
 // one.
 func parseEnd(s string, proto Protocol) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+	bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	if a, err := netip.ParseAddr(bare); err == nil && !strings.Contains(bare, "]") { // a zone may be anything
 		return netip.AddrPortFrom(a.Unmap(), 0), nil
 	}
 	end, err := netip.ParseAddrPort(s)
@@ -138,11 +146,8 @@ var (
 )
 
 func (p *Packet) setField(name string, n int) error {
-	switch {
-	case (name == "type" || name == "code" || name == "id") && !p.isICMP():
-		return errNotICMP
-	case name != "size" && name != "id" && n > 255:
-		return errTooLarge
+	if err := p.fits(name, n); err != nil {
+		return err
 	}
 	switch name {
 	case "type":
@@ -159,6 +164,17 @@ func (p *Packet) setField(name string, n int) error {
 		p.Size = n
 	default:
 		return errField
+	}
+	return nil
+}
+
+// fits checks that the field is one of the packet's protocol, and its size.
+func (p *Packet) fits(name string, n int) error {
+	switch {
+	case (name == "type" || name == "code" || name == "id") && !p.isICMP():
+		return errNotICMP
+	case name != "size" && name != "id" && n > 255:
+		return errTooLarge
 	}
 	return nil
 }

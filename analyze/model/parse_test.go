@@ -17,6 +17,7 @@ func TestParsePacketPrints(t *testing.T) {
 		{"tcp > 10.0.0.2:80", "6 > [::ffff:10.0.0.2]:80"},
 		{"icmp 10.0.0.1 > 10.0.0.2", "icmp 10.0.0.1 > 10.0.0.2 type 8 code 0"},
 		{"ipv6-icmp fd00::1 > fd00::2", "icmpv6 fd00::1 > fd00::2 type 128"},
+		{"udp [fe80::1%eth0]:5 > [ff02::1%eth0]:53", "udp [fe80::1%eth0]:5 > [ff02::1%eth0]:53"},
 		{"ipv6-icmp fe80::1%eth0 > ff02::1", "58 fe80::1%eth0 > ff02::1"},
 		{"icmp 10.0.0.1 > 10.0.0.2 type 3 code 1", "1 10.0.0.1 > 10.0.0.2 type 0x3 code 1"},
 		{"icmp 10.0.0.1 > 10.0.0.2 reply", "icmp 10.0.0.1 > 10.0.0.2 type 0"},

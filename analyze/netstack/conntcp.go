@@ -22,18 +22,16 @@ const tcpStates = "NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_A
 // tcpFates is tcp_conntracks in net/netfilter/nf_conntrack_proto_tcp.c, as far
 // as it matters what becomes of the packet: for each direction and kind of
 // packet one letter for each state. Sequence numbers are taken to be right.
-var tcpFates = [2]map[model.Kind]string{
-	{model.KindOpen: ".......r?.", model.KindReply: "ii.iiiiii.", model.KindData: ".i.......i", model.KindReset: "i........."},
-	{model.KindOpen: "i.iiiii?i.", model.KindReply: "i.........", model.KindData: "i.........", model.KindReset: "i........."},
+func tcpFates(reply bool) map[model.Kind]string {
+	if reply {
+		return map[model.Kind]string{model.KindOpen: "i.iiiii?i.", model.KindReply: "i.........", model.KindData: "i.........", model.KindReset: "i........."}
+	}
+	return map[model.Kind]string{model.KindOpen: ".......r?.", model.KindReply: "ii.iiiiii.", model.KindData: ".i.......i", model.KindReset: "i........."}
 }
 
 // tcpFate tells what becomes of a packet of an entry in this state.
 func tcpFate(state string, reply bool, kind model.Kind) fate {
-	dir := 0
-	if reply {
-		dir = 1
-	}
-	fates, ok := tcpFates[dir][kind]
+	fates, ok := tcpFates(reply)[kind]
 	for i, name := range strings.Fields(tcpStates) {
 		if name == state && ok {
 			return fate(fates[i])

@@ -3,36 +3,49 @@ package netstack
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/analyze/netstack/socket"
 )
 
-// deliver gives the packet to a socket.
+// deliver gives the packet to a socket, or to the part of the kernel that takes
+// it (ip_local_deliver_finish, ip6_input_finish).
 func (r *run) deliver(in string) {
 	p := r.f.Packet
 	r.out.Arrived = true
-	if p.Encap != nil {
-		r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
-		return
-	}
-	if p.Kind != model.KindOpen {
-		r.answerArrived()
-		return
-	}
-	if !p.Protocol.HasPorts() {
-		r.echo()
-		return
-	}
-	m := r.ns.Sockets.Lookup(p, in)
 	switch {
+	case p.Encap != nil:
+		r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
+	case p.Kind != model.KindOpen && (p.Protocol != model.UDP || r.awaits()):
+		r.answerArrived()
+	case p.Protocol == model.ICMP, p.Protocol == model.ICMPv6:
+		r.deliverICMP()
+	case !p.Protocol.HasPorts():
+		r.deliverOther()
+	default:
+		r.listened(r.ns.Sockets.Lookup(p, in))
+	}
+}
+
+// listened ends the journey at a socket, or at none.
+func (r *run) listened(m socket.Match) {
+	p := r.f.Packet
+	switch {
+	case r.many() && p.Protocol != model.UDP: // tcp_conn_request
+		r.end(model.Dropped, "", fmt.Sprintf("no socket waits for %s to a %s address", p.Protocol, r.cast), r.ns.Info.File)
 	case !m.Known && r.alone:
 		r.end(model.Delivered, "", "for this host; whether a socket waits is not known", r.ns.Info.File)
 	case !m.Known && r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether something listens on %s", p.Dst), Evidence: r.ns.Info.File}):
 		r.end(model.Unknown, "", "the sockets of the namespace were not collected", r.ns.Info.File)
 	case m.Found, !m.Known:
 		r.end(model.Delivered, "", "taken by "+orUnknown(m.Socket), m.Evidence)
+		sent := p.Tuple().Invert()
+		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent})
 		r.answer(p)
+	case r.many() && r.cast != route.TypeAnycast: // __udp4_lib_mcast_deliver
+		r.end(model.Dropped, "", fmt.Sprintf("no socket waits for %s to a %s address", p.Protocol, r.cast), r.ns.Info.File)
 	default:
 		r.noListener(m.LoopbackOnly, m.Socket, m.Evidence)
 	}
@@ -60,26 +73,18 @@ func (r *run) noListener(elsewhere bool, socket, evidence string) {
 		r.icmpError(unreachPort)
 		return
 	}
-	reset := p.Reply(model.KindReset)
-	r.out.Answer = &reset
+	r.resets()
 }
 
-// echo answers an echo request (icmp_echo).
-func (r *run) echo() {
-	p := r.f.Packet
-	request := p.Protocol == model.ICMP && p.ICMPType == 8 || p.Protocol == model.ICMPv6 && p.ICMPType == 128
-	if !request {
-		r.unknown(fmt.Sprintf("who takes a %s packet of type %d", p.Protocol, p.ICMPType), r.ns.Info.File)
+// resets answers with a TCP RST or an SCTP ABORT (tcp_v4_send_reset), which
+// keeps the TOS of what it answers.
+func (r *run) resets() {
+	if r.many() || r.f.Packet.Kind == model.KindReset {
 		return
 	}
-	if r.sysctlInt("net.ipv4.icmp_echo_ignore_all") == 1 && !p.IPv6() {
-		r.end(model.Dropped, "", "echo requests are ignored", r.sysctlAt("net.ipv4.icmp_echo_ignore_all"))
-		return
-	}
-	r.end(model.Delivered, "", "answered by the kernel", "")
-	reply := p.Reply(model.KindReply)
-	reply.ICMPType = map[model.Protocol]uint8{model.ICMP: 0, model.ICMPv6: 129}[p.Protocol]
-	r.out.Answer = &reply
+	reset := r.f.Packet.Reply(model.KindReset)
+	reset.TOS, reset.Mark = r.f.Packet.TOS, r.reflected()
+	r.out.Answer = &reset
 }
 
 // answer makes the positive answer. TCP answers with the address it was asked
@@ -89,7 +94,13 @@ func (r *run) echo() {
 func (r *run) answer(p model.Packet) {
 	reply := p.Reply(model.KindReply)
 	r.out.Answer = &reply
-	if p.Protocol != model.UDP {
+	if p.Protocol == model.TCP && r.sysctl("net.ipv4.tcp_fwmark_accept") == "1" { // inet_request_mark
+		reply.Mark = p.Mark
+	}
+	if r.many() {
+		reply.Src = netip.AddrPortFrom(netip.Addr{}, p.Dst.Port())
+	}
+	if p.Protocol != model.UDP || r.many() {
 		return
 	}
 	res := r.ns.FIB.Lookup(route.Query{Dst: p.Src.Addr(), Protocol: p.Protocol}, nil)
@@ -118,17 +129,23 @@ func unusedAddr(a netip.Addr) netip.Addr {
 	return netip.MustParseAddr("2001:db8::1")
 }
 
-// answerArrived ends the journey of an answer: a socket waits for it, or it
-// belongs to nothing that this host has sent.
+// awaits reports whether a socket here has sent from the port that the packet
+// goes to.
+func (r *run) awaits() bool {
+	return slices.ContainsFunc(r.flow.Conns(SocketsOf(r.ns.ID)), func(c model.Conn) bool { return c.Original.Src == r.f.Packet.Dst })
+}
+
+// answerArrived ends the journey of a later packet of a conversation: a socket
+// waits for it, or it belongs to nothing that this host knows. TCP and SCTP say
+// so, but not to a reset (tcp_rcv_state_process, sctp_sf_ootb).
 func (r *run) answerArrived() {
 	p := r.f.Packet
 	if r.began() {
 		r.end(model.Delivered, "", fmt.Sprintf("the %s arrived", p.Kind), "")
 		return
 	}
-	if p.Kind == model.KindData {
-		r.end(model.Delivered, "", "the data arrived", "")
-		return
-	}
 	r.end(model.Dropped, "", fmt.Sprintf("no socket waits for a %s from %s", p.Kind, p.Src), r.ns.Info.File)
+	if p.Protocol == model.TCP || p.Protocol == model.SCTP {
+		r.resets()
+	}
 }

@@ -2,6 +2,7 @@ package netstack
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
@@ -31,6 +32,9 @@ func (e *env) InputAddr(dev string, ipv6 bool) netip.Addr { return e.ns.FIB.Inpu
 
 // ReversePath implements [netfilter.Env].
 func (e *env) ReversePath(f *netfilter.Frame, loose, acceptLocal bool) netfilter.Answer {
+	if dev, ok := e.ns.Device(f.In); ok && slices.Contains(dev.Flags, "LOOPBACK") || f.In == "lo" {
+		return netfilter.Yes // rpfilter_is_loopback
+	}
 	if e.ns.FIB.Doubt(f.Packet.IPv6()) != nil {
 		return netfilter.Maybe
 	}
@@ -50,6 +54,9 @@ func (e *env) DevGroup(dev string) (int, bool) {
 
 // HasSocket implements [netfilter.Env].
 func (e *env) HasSocket(f *netfilter.Frame) netfilter.Answer {
+	if p := f.Packet.Protocol; p != model.TCP && p != model.UDP {
+		return netfilter.No // nf_sk_lookup_slow_v4: of ICMP only errors
+	}
 	m := e.ns.Sockets.Lookup(f.Packet, f.In)
 	if !m.Known {
 		return netfilter.Maybe

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 )
 
 // An unreach is an ICMP error that says that a packet did not get through, in
@@ -69,18 +70,44 @@ func (r *run) fragNeeded(mtu int, dev string) {
 	r.out.PathMTU = mtu
 }
 
+// sendError answers with an ICMP error, unless the packet is an error itself,
+// came to many, or from nobody in particular (__icmp_send, icmp6_send). Fragments
+// and rates are not looked at.
 func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 	about := r.f.Packet
-	if about.Kind == model.KindError {
+	from := about.Src.Addr()
+	if about.Kind == model.KindError || r.cast == route.TypeBroadcast || r.cast == route.TypeMulticast || from.IsUnspecified() || from.IsMulticast() {
 		return
 	}
-	var src netip.Addr // chosen by the routes, unless the packet was for this host itself
-	if r.ns.FIB.IsLocal(about.Dst.Addr()) {
-		src = about.Dst.Addr()
-	}
 	r.attach()
-	r.out.Answer = &model.Packet{Protocol: proto, Kind: model.KindError, ICMPType: typ, ICMPCode: code,
-		Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(about.Src.Addr(), 0), About: &about}
+	r.out.Answer = &model.Packet{Protocol: proto, Kind: model.KindError, ICMPType: typ, ICMPCode: code, Mark: r.reflected(),
+		Src: netip.AddrPortFrom(r.errorSource(), 0), Dst: netip.AddrPortFrom(from, 0), About: &about}
+	if proto == model.ICMP {
+		const internetControl = 0xc0 // IPTOS_PREC_INTERNETCONTROL
+		r.out.Answer.TOS = about.TOS&0x1e | internetControl
+	}
+}
+
+// errorSource is the address that an error is sent from: the one that the packet
+// was for, if it is this host's; else the routes choose it, which the zero value
+// means, or by a sysctl the device that the packet came in by has it.
+func (r *run) errorSource() netip.Addr {
+	dst := r.f.Packet.Dst.Addr()
+	switch {
+	case r.ns.FIB.IsLocal(dst), r.cast == route.TypeAnycast:
+		return dst
+	case !r.f.Packet.IPv6() && r.iif != "" && r.sysctl("net.ipv4.icmp_errors_use_inbound_ifaddr") == "1":
+		return r.ns.FIB.EgressAddr(r.iif, r.f.Packet.Src.Addr())
+	}
+	return netip.Addr{}
+}
+
+// scopeAnswer sends an answer to a link-local address back by the device that
+// the packet came in by (inet6_iif, icmp6_iif).
+func (r *run) scopeAnswer() {
+	if a := r.out.Answer; a != nil && r.out.AnswerDev == "" && r.iif != "" && a.Dst.Addr().Is6() && a.Dst.Addr().IsLinkLocalUnicast() {
+		a.Dst = netip.AddrPortFrom(a.Dst.Addr().WithZone(r.iif), a.Dst.Port())
+	}
 }
 
 // attach lets the answer belong to the packet's conversation although its entry

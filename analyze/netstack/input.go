@@ -13,6 +13,7 @@ import (
 // input takes a frame from outside (__netif_receive_skb_core).
 func (r *run) input(p model.Packet, dev string) {
 	r.f.Packet = p
+	r.zone("")
 	if !r.alone {
 		r.f.Packet.Mark = 0 // skb_scrub_packet: a mark stays in its namespace
 	}
@@ -78,8 +79,8 @@ func (r *run) frame(dev *nodedump.Interface) {
 	if !r.addressed(dev) {
 		return
 	}
-	if r.f.Packet.IPv6() && r.sysctl("net.ipv6.conf."+dev.Name+".disable_ipv6") == "1" {
-		r.end(model.Dropped, "", "IPv6 is disabled on "+dev.Name, r.sysctlAt("net.ipv6.conf."+dev.Name+".disable_ipv6"))
+	if off, at, _ := r.ns.FIB.Conf("ipv6", dev.Name, "disable_ipv6"); r.f.Packet.IPv6() && off != 0 {
+		r.end(model.Dropped, "", "IPv6 is disabled on "+dev.Name, at)
 		return
 	}
 	if r.hook(netfilter.Prerouting, dev.Name, "") {
@@ -102,6 +103,7 @@ const broadcastMAC = "ff:ff:ff:ff:ff:ff"
 
 // route decides where a packet goes that came in by dev (ip_route_input_slow).
 func (r *run) route(in string) {
+	r.iif = in
 	if r.ns.routeless() {
 		r.routeBlind(in)
 		return
@@ -126,7 +128,7 @@ func (r *run) route(in string) {
 	case route.TypeUnicast:
 		r.forward(in, res)
 	case route.TypeBroadcast, route.TypeMulticast, route.TypeAnycast:
-		r.unknown(fmt.Sprintf("what becomes of a packet to a %s address", res.Type), res.Evidence)
+		r.castIn(in, res)
 	default:
 		r.refusedByRoute(in, res)
 	}
@@ -172,7 +174,7 @@ func (r *run) refusedByRoute(in string, res route.Result) {
 		return
 	}
 	switch {
-	case res.Type == route.TypeUnreachable && !ipv6:
+	case res.Type == route.TypeUnreachable && !ipv6 && res.Text != "": // of a rule it is net unreachable (fib4_rule_action)
 		r.icmpError(unreachHost)
 	case res.Type == route.TypeProhibit:
 		r.icmpError(unreachFiltered)
@@ -225,7 +227,7 @@ func (r *run) forward(in string, res route.Result) {
 		r.notForwarding(in)
 		return
 	}
-	if r.exceeded() {
+	if r.exceeded() || r.beyondScope(in, res) {
 		return
 	}
 	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
@@ -236,6 +238,25 @@ func (r *run) forward(in string, res route.Result) {
 	if r.hook(netfilter.Forward, in, res.Dev) {
 		r.postrouting(res)
 	}
+}
+
+// beyondScope ends the journey of an IPv6 packet whose source means nothing
+// where it would be forwarded to (ip6_forward).
+func (r *run) beyondScope(in string, res route.Result) bool {
+	p := r.f.Packet
+	src := p.Src.Addr()
+	switch {
+	case !p.IPv6() || in == res.Dev:
+		return false
+	case src.IsUnspecified(), src.IsMulticast(), src.IsLoopback():
+		r.end(model.Dropped, "walk/martian", fmt.Sprintf("a packet from %s is not forwarded", src), res.Evidence)
+		return true
+	case src.IsLinkLocalUnicast():
+		r.end(model.Dropped, "walk/martian", fmt.Sprintf("a packet from %s is not forwarded to another link", src), res.Evidence)
+		r.sendError(model.ICMPv6, 1, 2)
+		return true
+	}
+	return false
 }
 
 // notForwarding discards a packet for somebody else without a word.

@@ -16,9 +16,7 @@ const EphemeralPort = 40000
 // output sends a packet that is born here (__ip_queue_xmit).
 func (r *run) output(p model.Packet, oif string) {
 	r.f.Packet, r.local = p, true
-	if p.Protocol.HasPorts() && p.Src.Port() == 0 {
-		r.f.Packet.Src, r.f.Packet.AnyPort = netip.AddrPortFrom(p.Src.Addr(), EphemeralPort), true
-	}
+	oif = r.ends(oif)
 	if r.ns.routeless() {
 		r.outputBlind(oif)
 		return
@@ -27,6 +25,9 @@ func (r *run) output(p model.Packet, oif string) {
 	q.OIf, q.AnySrc = oif, p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
 	res := r.lookup(q)
 	if !r.sure(res) {
+		return
+	}
+	if res = r.sourced(q, res); !r.sure(res) {
 		return
 	}
 	r.step("route", res.Text, routeAction(res), res.Evidence)
@@ -52,6 +53,62 @@ func (r *run) output(p model.Packet, oif string) {
 	r.localOut(res)
 }
 
+// toSelf gives a packet to no address that of this host: 0.0.0.0 is the
+// sender's own (ip_route_output_key_hash_rcu), :: is ::1 (udpv6_sendmsg,
+// tcp_v6_connect).
+func (r *run) toSelf() {
+	p := &r.f.Packet
+	dst := p.Src.Addr()
+	switch {
+	case p.IPv6():
+		dst = netip.IPv6Loopback()
+	case !dst.IsValid() || dst.IsUnspecified():
+		dst = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	p.Dst = netip.AddrPortFrom(dst, p.Dst.Port())
+}
+
+// ends gives the packet what its sender has left open but for the address: a
+// port, and this host as the destination. It returns the device that the sender
+// is bound to.
+func (r *run) ends(oif string) string {
+	p := &r.f.Packet
+	if p.Protocol.HasPorts() && p.Src.Port() == 0 {
+		p.Src, p.AnyPort = netip.AddrPortFrom(p.Src.Addr(), EphemeralPort), true
+	}
+	if p.Dst.Addr().IsUnspecified() {
+		r.toSelf()
+	}
+	return r.zone(oif)
+}
+
+// zone takes the zones off the addresses of the packet: the device that an
+// IPv6 sender is bound to for the sake of a link-local address.
+func (r *run) zone(oif string) string {
+	p := &r.f.Packet
+	if zone := p.Dst.Addr().Zone(); oif == "" {
+		oif = zone
+	}
+	p.Dst = netip.AddrPortFrom(p.Dst.Addr().WithZone(""), p.Dst.Port())
+	p.Src = netip.AddrPortFrom(p.Src.Addr().WithZone(""), p.Src.Port())
+	return oif
+}
+
+// sourced asks the routes again for an IPv6 sender without an address that they
+// have refused, now with the address that it would have: rules may look at it
+// (ip6_dst_lookup_tail).
+func (r *run) sourced(q route.Query, first route.Result) route.Result {
+	p := r.f.Packet
+	refused := first.Type == route.TypeNone || first.Type == route.TypeUnreachable || first.Type == route.TypeProhibit || first.Type == route.TypeBlackhole
+	if !refused || !p.IPv6() || p.Src.Addr().IsValid() {
+		return first
+	}
+	if q.Src = r.ns.FIB.EgressAddr("", p.Dst.Addr()); !q.Src.IsValid() {
+		return first
+	}
+	return r.lookup(q)
+}
+
 // connected asks the routes a second time, now with the source that they chose,
 // as connect does (ip_route_connect): rules may look at it. An ICMP error is
 // sent without.
@@ -72,14 +129,17 @@ func (r *run) connected(first route.Result, oif string) route.Result {
 // at once, whatever the route's type is.
 func (r *run) sendable(res route.Result) bool {
 	switch res.Type {
-	case route.TypeUnicast, route.TypeLocal:
+	case route.TypeUnicast, route.TypeLocal, route.TypeAnycast:
 		if res.Src.IsValid() || r.f.Packet.Src.Addr().IsValid() {
 			return true
 		}
 		r.end(model.NoRoute, "route/missing", fmt.Sprintf("no address of this host can send to %s", r.f.Packet.Dst.Addr()), res.Evidence)
-	case route.TypeBroadcast, route.TypeMulticast, route.TypeAnycast:
-		r.unknown(fmt.Sprintf("what becomes of a packet to a %s address", res.Type), res.Evidence)
-		return false
+	case route.TypeBroadcast, route.TypeMulticast:
+		if r.f.Packet.Protocol != model.TCP {
+			r.unknown(fmt.Sprintf("whether the sender may send to a %s address, and who hears it", res.Type), res.Evidence)
+			return false
+		}
+		r.end(model.NoRoute, "route/missing", fmt.Sprintf("TCP does not connect to the %s address %s", res.Type, r.f.Packet.Dst.Addr()), res.Evidence)
 	default:
 		r.noRoute(res)
 	}
@@ -111,10 +171,10 @@ func (r *run) reroute() bool {
 	}
 	r.step("route", res.Text, "again: "+routeAction(res), res.Evidence)
 	switch res.Type {
-	case route.TypeUnicast, route.TypeLocal:
+	case route.TypeUnicast, route.TypeLocal, route.TypeAnycast:
 		r.routed = res
 		return true
-	case route.TypeBroadcast, route.TypeMulticast, route.TypeAnycast:
+	case route.TypeBroadcast, route.TypeMulticast:
 		r.unknown(fmt.Sprintf("what becomes of a packet to a %s address", res.Type), res.Evidence)
 		return false
 	}
@@ -139,7 +199,7 @@ func (r *run) noWayAgain(res route.Result) {
 
 // outDev is the device that rules see: local destinations leave by lo.
 func outDev(res route.Result) string {
-	if res.Type == route.TypeLocal {
+	if res.Type == route.TypeLocal || res.Type == route.TypeAnycast {
 		return "lo"
 	}
 	return res.Dev
@@ -153,7 +213,10 @@ func (r *run) postrouting(res route.Result) {
 		return
 	}
 	r.confirm()
-	if res.Type == route.TypeLocal {
+	if res.Type == route.TypeLocal || res.Type == route.TypeAnycast {
+		if res.Type == route.TypeAnycast {
+			r.cast = res.Type
+		}
 		r.loopback()
 		return
 	}

@@ -108,6 +108,7 @@ func (ns *NetNS) enumerate(p model.Packet, call Call, start func(*run)) (outcome
 		} else {
 			start(r)
 		}
+		r.scopeAnswer()
 		r.out.Netns = ns.ID
 		r.out.Packet, r.out.Trace = r.f.Packet, r.f.Trace
 		if r.out.Disposition == model.Rejected {
@@ -136,9 +137,11 @@ type run struct {
 	conn     *model.Conn  // the conntrack entry that it belongs to, nil for a new one
 	routed   route.Result // of a packet that is born here: OUTPUT may change it
 	in       string       // the device that a forwarded packet came in by, which POSTROUTING still sees
+	iif      string       // the device that a packet was routed from, "" if it was born here
 	nexthop  netip.Addr
-	alone    bool // Call.Alone
-	told     bool // the frame's address is what somebody wrote, not what anybody answered
+	cast     route.Type // of the address that the packet was delivered at; "" if it was the host's own
+	alone    bool       // Call.Alone
+	told     bool       // the frame's address is what somebody wrote, not what anybody answered
 }
 
 // end ends the journey.

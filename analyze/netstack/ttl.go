@@ -17,7 +17,8 @@ func (r *run) setTTL(res route.Result) {
 	case p.Dst.Addr().IsMulticast():
 		p.TTL = 1
 	case p.IPv6():
-		p.TTL = uint8(r.sysctlInt("net.ipv6.conf." + outDev(res) + ".hop_limit"))
+		limit, _, _ := r.ns.FIB.Conf("ipv6", outDev(res), "hop_limit")
+		p.TTL = uint8(limit)
 	default:
 		p.TTL = uint8(r.sysctlInt("net.ipv4.ip_default_ttl"))
 	}

@@ -51,6 +51,12 @@ func (f *FIB) conf(ip, dev, key string) (value int, evidence string, ok bool) {
 	return value, evidence, true
 }
 
+// Conf returns net.<ip>.conf.<dev>.<key>, where ip is "ipv4" or "ipv6", and
+// where it was read from; ok is false if the dump does not have it.
+func (f *FIB) Conf(ip, dev, key string) (value int, evidence string, ok bool) {
+	return f.conf(ip, dev, key)
+}
+
 // confMax returns the larger of the value for all devices and for dev, and
 // where that is from (IN_DEV_MAXCONF; of a switch, also IN_DEV_ORCONF). A
 // value that is not known counts as 0.
