@@ -160,23 +160,16 @@ func (c *conversation) policies() (all []model.Suspicion) {
 // assumed is what was taken for granted about the namespaces that were
 // crossed, and what could not be understood there.
 func (c *conversation) assumed() (doubts []model.Doubt) {
-	add := func(d model.Doubt) {
-		if !slices.Contains(doubts, d) {
-			doubts = append(doubts, d)
-		}
-	}
 	for _, n := range c.walk.nodes.order {
 		place, ok := c.atlas.placeOf(n.Hop)
 		if !ok {
 			continue
 		}
 		if ns := c.atlas.NetNS(place); ns != nil {
-			for _, d := range ns.Unknowns() {
-				add(d)
-			}
+			doubts = append(doubts, ns.Unknowns()...)
 		}
 		for _, p := range c.atlas.Problems(place) {
-			add(netstack.DoubtOf(p))
+			doubts = append(doubts, netstack.DoubtOf(p))
 		}
 	}
 	return doubts

@@ -38,16 +38,17 @@ type NetNS struct {
 	FIB     *route.FIB
 	Sockets *socket.Table
 
-	v4, v6  family
-	nft     *nftables.Ruleset
-	hooks4  pipelines // of IPv4
-	hooks6  pipelines
-	byIndex map[int]*nodedump.Interface
-	neigh   map[neighKey]*nodedump.Neighbour
-	ports   map[string][]*nodedump.Interface // of a bridge, in order of index
-	fdb     map[fdbKey][]*nodedump.FDBEntry
-	conns   *connTable
-	unknown []model.Doubt
+	v4, v6   family
+	nft      *nftables.Ruleset
+	hooks4   pipelines // of IPv4
+	hooks6   pipelines
+	byIndex  map[int]*nodedump.Interface
+	neigh    map[neighKey]*nodedump.Neighbour
+	ports    map[string][]*nodedump.Interface // of a bridge, in order of index
+	fdb      map[fdbKey][]*nodedump.FDBEntry
+	conns    *connTable
+	unknown  []model.Doubt
+	problems []model.Doubt // entries that were not understood
 }
 
 // A family holds the rule sets of one address family: both backends run side

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -41,12 +40,15 @@ func Sections() []string {
 	return []string{"interfaces", "routes", "routes6", "rules", "rules6", "neighbours", "fdb", "sockets", "programs", "sysctls"}
 }
 
-// unknowns gathers what Unknowns returns.
+// unknowns gathers what Unknowns returns, and keeps the problems among them.
 func (ns *NetNS) unknowns(problems []error) (doubts []model.Doubt) {
-	add := func(d model.Doubt) {
-		if !slices.Contains(doubts, d) {
+	seen := map[model.Doubt]bool{}
+	add := func(d model.Doubt) bool {
+		fresh := !seen[d]
+		if seen[d] = true; fresh {
 			doubts = append(doubts, d)
 		}
+		return fresh
 	}
 	for _, section := range Sections() {
 		if d := ns.Unread(section); d != nil {
@@ -63,7 +65,9 @@ func (ns *NetNS) unknowns(problems []error) (doubts []model.Doubt) {
 		}
 	}
 	for _, p := range problems {
-		add(DoubtOf(p))
+		if d := DoubtOf(p); add(d) {
+			ns.problems = append(ns.problems, d)
+		}
 	}
 	return doubts
 }
@@ -72,11 +76,19 @@ func (ns *NetNS) unknowns(problems []error) (doubts []model.Doubt) {
 func DoubtOf(problem error) model.Doubt {
 	var u *netfilter.UnsupportedError
 	if errors.As(problem, &u) {
-		return model.Doubt{What: "not understood: " + u.What, Evidence: fmt.Sprintf("%s:%d", u.File, u.Line)}
+		return model.Doubt{What: notUnderstood(u.What), Evidence: fmt.Sprintf("%s:%d", u.File, u.Line)}
 	}
 	at, what, found := strings.Cut(problem.Error(), ": ")
 	if _, line, ok := strings.Cut(at, ":"); found && ok && strings.Trim(line, "0123456789") == "" {
-		return model.Doubt{What: "not understood: " + what, Evidence: at}
+		return model.Doubt{What: notUnderstood(what), Evidence: at}
 	}
-	return model.Doubt{What: "not understood: " + problem.Error()}
+	return model.Doubt{What: notUnderstood(problem.Error())}
+}
+
+// notUnderstood says so, unless the text does.
+func notUnderstood(what string) string {
+	if strings.Contains(what, "not understood") {
+		return what
+	}
+	return "not understood: " + what
 }

@@ -23,7 +23,7 @@ func bundleCommand(std streams) *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "info", ArgsUsage: "BUNDLE", Usage: "say what a bundle holds and what it lacks",
-				Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
+				Flags:  infoFlags(),
 				Action: func(c *cli.Context) error { return runInfo(c, std) },
 			},
 			{
@@ -55,12 +55,19 @@ func runInfo(c *cli.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	asJSON, err := infoJSON(c)
+	if err != nil {
+		return err
+	}
 	s, err := openBundle(args[0], std)
 	if err != nil {
 		return err
 	}
+	if c.Bool("fidelity") {
+		return writeFidelity(std.out, s, asJSON, c.Bool("all"))
+	}
 	info := snapshot.Info(s)
-	if c.Bool("json") {
+	if asJSON {
 		enc := json.NewEncoder(std.out)
 		enc.SetIndent("", "  ")
 		return enc.Encode(info)
