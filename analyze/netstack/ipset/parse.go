@@ -3,7 +3,6 @@ package ipset
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -23,39 +22,11 @@ var (
 	errMember = errors.New("list in a list")
 )
 
-// types returns the dimensions of each type of set.
-func types() map[string][]dim {
-	return map[string][]dim{
-		"bitmap:ip":         {dimIP},
-		"bitmap:ip,mac":     {dimIP, dimMAC},
-		"bitmap:port":       {dimPort},
-		"hash:ip":           {dimIP},
-		"hash:net":          {dimNet},
-		"hash:ip,port":      {dimIP, dimPort},
-		"hash:net,port":     {dimNet, dimPort},
-		"hash:ip,port,ip":   {dimIP, dimPort, dimIP},
-		"hash:ip,port,net":  {dimIP, dimPort, dimNet},
-		"hash:net,net":      {dimNet, dimNet},
-		"hash:net,port,net": {dimNet, dimPort, dimNet},
-		"hash:net,iface":    {dimNet, dimIface},
-		"hash:mac":          {dimMAC},
-		"hash:ip,mac":       {dimIP, dimMAC},
-		"hash:ip,mark":      {dimIP, dimMark},
-	}
-}
-
-// Types returns the types of set that are understood, sorted.
-func Types() []string {
-	list := append(slices.Collect(maps.Keys(types())), "list:set")
-	slices.Sort(list)
-	return list
-}
-
 // Parse reads the text of "ipset save". It always returns usable Sets; each
 // line that could not be read is one [netfilter.UnsupportedError], and its set
 // answers Maybe where it would say No.
 func Parse(part nodedump.Part) (*Sets, []error) {
-	p := &parser{sets: &Sets{part: part, sets: map[string]*set{}}, types: types()}
+	p := &parser{sets: &Sets{part: part, sets: map[string]*set{}}, types: byName(kinds())}
 	p.sets.part.Data = nil
 	line := 0
 	for text := range strings.SplitSeq(netfilter.Text(part.Data), "\n") {
@@ -72,7 +43,7 @@ func Parse(part nodedump.Part) (*Sets, []error) {
 
 type parser struct {
 	sets  *Sets
-	types map[string][]dim
+	types map[string]kind
 	errs  []error
 	last  *set // of the line before
 	words []string
@@ -126,7 +97,7 @@ func (p *parser) create(name, typ string, options []string, line int) error {
 	s := &set{name: name, line: line, mark: 0xffffffff, list: typ == "list:set", bitmap: strings.HasPrefix(typ, "bitmap:")}
 	p.sets.sets[s.name], p.last = s, s
 	p.sets.names = append(p.sets.names, s.name)
-	if s.dims = p.types[typ]; s.dims == nil && !s.list {
+	if s.dims = p.types[typ].dims; s.dims == nil && !s.list {
 		s.faulty = true
 		return fmt.Errorf("%w %s", errType, typ)
 	}
