@@ -63,3 +63,22 @@ func (e *env) HasSocket(f *netfilter.Frame) netfilter.Answer {
 	}
 	return netfilter.AnswerOf(m.Found && f.Packet.Kind == model.KindOpen)
 }
+
+// FibDevice implements [netfilter.Router].
+func (e *env) FibDevice(f *netfilter.Frame, dst, mark bool, dev string) string {
+	p := f.Packet
+	q := route.Query{Src: p.Src.Addr(), Dst: p.Dst.Addr(), IIf: dev, TOS: p.TOS, Protocol: p.Protocol}
+	if dst { // ReversePath asks for the source
+		q.Src, q.Dst = q.Dst, q.Src
+	}
+	if mark {
+		q.Mark = p.Mark
+	}
+	if !e.ns.FIB.ReversePath(q, dev == "", false) {
+		return ""
+	}
+	if dev != "" {
+		return dev
+	}
+	return e.ns.FIB.Lookup(route.Query{Src: q.Dst, Dst: q.Src, Mark: q.Mark, TOS: q.TOS, Protocol: q.Protocol, AnySrc: true}, nil).Dev
+}

@@ -44,7 +44,7 @@ func (r *run) natTable(set *iptables.Ruleset) bool {
 // has changed by another route (nft_route_ipv4_hook).
 func (r *run) base(set *nftables.Ruleset, b *nftables.Base) bool {
 	before := r.f.Packet
-	if !r.decided(set.Run(b, &r.f), b.Table) {
+	if !r.decided(set.Run(b, &r.f), b.Family+" "+b.Table) {
 		return false
 	}
 	if b.Type == "route" && r.f.Hook == netfilter.Output && rerouted(before, r.f.Packet) {
@@ -60,13 +60,22 @@ func rerouted(a, b model.Packet) bool {
 }
 
 // blind ends the journey on one branch if the rules of the packet's family
-// were not collected at all; the other branch goes on as if there were none.
+// were not collected at all, or not read to their end; the other branch goes on
+// as if there were none. Where nft shows the tables of iptables these are read
+// there.
 func (r *run) blind() bool {
 	part := r.ns.Info.IPTables
 	if r.f.Packet.IPv6() {
 		part = r.ns.Info.IP6Tables
 	}
-	if part.Status.Known() {
+	family := "ip"
+	if r.f.Packet.IPv6() {
+		family = "ip6"
+	}
+	if what, yes := r.ns.nft.Lost(); yes && r.forks(model.Doubt{What: what, Evidence: r.ns.Info.NFT.File}) {
+		return true
+	}
+	if part.Status.Known() || r.ns.nft.Iptables(family) {
 		return false
 	}
 	return r.forks(model.Doubt{What: "the rules of this namespace: iptables-save is " + statusText(part), Evidence: part.File})

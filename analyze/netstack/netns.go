@@ -86,6 +86,12 @@ func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
 	add(e)
 	ns.conns, e = newConnTable(info.Conntrack)
 	add(e)
+	if info.IPTables.Status.Known() {
+		ns.nft.Saved("ip")
+	}
+	if info.IP6Tables.Status.Known() {
+		ns.nft.Saved("ip6")
+	}
 	add(ns.index())
 	ns.unknown = ns.unknowns(errs)
 	ns.hooks4, ns.hooks6 = ns.newPipelines(false), ns.newPipelines(true)
@@ -231,4 +237,7 @@ func Unplugged(dev *nodedump.Interface) bool {
 	return (dev.Kind == "" || dev.Kind == "bond" || dev.Kind == "team") && !Carrier(dev)
 }
 
-var _ netfilter.Env = (*env)(nil)
+var (
+	_ netfilter.Env    = (*env)(nil)
+	_ netfilter.Router = (*env)(nil)
+)

@@ -70,6 +70,7 @@ func (r *run) inOrder(group []registered) bool {
 // like reports whether both are the same packet in the same state.
 func (r *run) like(o *run) bool {
 	return r.f.Packet == o.f.Packet && r.f.Ct == o.f.Ct && r.f.NoTrack == o.f.NoTrack && r.f.Bound == o.f.Bound &&
+		len(r.f.ChangedSets) == len(o.f.ChangedSets) && len(r.f.Learned) == len(o.f.Learned) &&
 		r.f.RejectWith == o.f.RejectWith && r.out.Disposition == o.out.Disposition
 }
 

@@ -168,11 +168,12 @@ type Frame struct {
 	PhysIn, PhysOut string // bridge ports, of a bridged packet
 	Bridged         bool   // seen by br_netfilter on its way through a bridge
 	Ct              Ct
-	NoTrack         bool     // set by NOTRACK in raw
-	Bound           bool     // a rule has decided about the translation that is open at this hook (nf_nat_initialized)
-	Blind           bool     // devices or routes were not collected: Out is "" in FORWARD, OUTPUT and POSTROUTING where nobody knows it, and what Env knows no address for may have one
-	ChangedSets     []string // ipsets that rules have added the packet to, or taken it out of
-	RejectWith      string   // set by REJECT: "icmp-port-unreachable", "tcp-reset", ...
+	NoTrack         bool      // set by NOTRACK in raw
+	Bound           bool      // a rule has decided about the translation that is open at this hook (nf_nat_initialized)
+	Blind           bool      // devices or routes were not collected: Out is "" in FORWARD, OUTPUT and POSTROUTING where nobody knows it, and what Env knows no address for may have one
+	ChangedSets     []string  // ipsets that rules have added the packet to, or taken it out of
+	RejectWith      string    // set by REJECT: "icmp-port-unreachable", "tcp-reset", ...
+	Learned         []Learned // what rules have entered into sets of nftables, the last at the end
 	Env             Env
 	Choices         *Choices
 	Trace           []model.Step
@@ -181,6 +182,12 @@ type Frame struct {
 // OutUnknown reports whether f leaves by a device that nobody knows.
 func (f *Frame) OutUnknown() bool {
 	return f.Blind && f.Out == "" && f.Hook != Prerouting && f.Hook != Input
+}
+
+// A Learned is an element that a rule has added to a set, or taken out of it.
+type Learned struct {
+	Set, Key string // as the engine that it belongs to names them
+	Gone     bool
 }
 
 // Step adds a step to the trace.
@@ -202,3 +209,12 @@ func (e *UnsupportedError) Error() string {
 
 // Is reports that an UnsupportedError is an [errors.ErrUnsupported].
 func (e *UnsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// A Router is an Env that can also be asked as "fib" of nftables asks.
+type Router interface {
+	// FibDevice returns the device by which the routes lead a packet to the
+	// source of f, or to its destination if dst; "" if none does, or not dev,
+	// unless that is "". The packet's mark counts if mark (nft_fib4_eval,
+	// nft_fib6_eval).
+	FibDevice(f *Frame, dst, mark bool, dev string) string
+}

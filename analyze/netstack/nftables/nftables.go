@@ -1,31 +1,41 @@
-// Package nftables reads the JSON of "nft -j list ruleset". So far it tells
-// only where tables that are not those of iptables have a say.
+// Package nftables reads the JSON of "nft -j list ruleset" and runs packets
+// through it as the kernel's nf_tables do.
+//
+// What an expression or a statement is worth is written in tables,
+// [Expressions] and [Statements]: exact, or left open on purpose and why.
 package nftables
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
-// A Ruleset holds the base chains of all tables but those that iptables-save
-// shows. It never changes.
+// A Ruleset holds the tables of all families. It never changes once it is in
+// use, and may be used by many at once.
 type Ruleset struct {
-	part  nodedump.Part // without its Data
-	bases []Base
-	rules int
+	part   nodedump.Part // without its Data
+	data   []byte
+	tables []*table
+	lost   string
+	saved  map[string]bool // families whose tables of iptables are read elsewhere
 }
 
 // A Base is a base chain: one that a hook calls.
 type Base struct {
-	Family, Table, Name string // Family is ip, ip6, inet, bridge or netdev
+	Family, Table, Name string // Family is ip, ip6, inet, bridge, netdev or arp
 	Type, Hook          string // filter, nat or route; prerouting, input, forward, output, postrouting, ingress or egress
 	Priority            int
 	Policy              string // accept or drop, "" if the dump does not say
-	Rules               int    // of the chain itself
+	Device              string // of families netdev and inet at ingress and egress
 	Line                int
+	chain               *chain
 }
 
 // Status reports whether it is known what tables there are, and if not, why.
@@ -33,38 +43,98 @@ func (r *Ruleset) Status() (known bool, file, reason string) {
 	return r.part.Status.Known(), r.part.File, r.part.Reason
 }
 
-// Stats returns how many rules there are in the tables that are not those of
-// iptables, and how many of them are not understood: so far all.
-func (r *Ruleset) Stats() (rules, notUnderstood int) { return r.rules, r.rules }
+// Saved tells that the tables that iptables-nft has made of a family, ip or ip6,
+// are read from iptables-save: here they do nothing more.
+func (r *Ruleset) Saved(family string) { r.saved[family] = true }
 
-// Bases returns the base chains of families ip, ip6 and inet, in the order of
-// the dump.
+// Iptables reports whether there are tables that iptables-nft has made of a
+// family: whoever has not got iptables-save reads them here, as far as nft
+// shows them.
+func (r *Ruleset) Iptables(family string) bool {
+	return slices.ContainsFunc(r.tables, func(t *table) bool { return t.family == family && t.iptables() })
+}
+
+// counts reports whether a table is read here.
+func (r *Ruleset) counts(t *table) bool { return !r.saved[t.family] || !t.iptables() }
+
+// Stats returns how many rules there are in the tables that are read here, and
+// how many of them are not understood in full.
+func (r *Ruleset) Stats() (rules, notUnderstood int) {
+	for _, t := range r.tables {
+		if r.counts(t) {
+			rules, notUnderstood = rules+t.rules, notUnderstood+t.faulty
+		}
+	}
+	return rules, notUnderstood
+}
+
+// Bases returns the base chains of all families, in the order of the dump. Those
+// of dormant tables are not called (NFT_TABLE_F_DORMANT).
 func (r *Ruleset) Bases() (list []*Base) {
-	for i := range r.bases {
-		list = append(list, &r.bases[i])
+	for _, t := range r.tables {
+		if t.dormant || !r.counts(t) {
+			continue
+		}
+		for _, c := range t.bases {
+			list = append(list, c.base)
+		}
 	}
 	return list
 }
 
-// Evidence returns where b is read: "file:line".
-func (r *Ruleset) Evidence(b *Base) string { return fmt.Sprintf("%s:%d", r.part.File, b.Line) }
+// Acts reports whether b can do anything: it has rules, or drops what has come
+// to its end.
+func (b *Base) Acts() bool { return len(b.chain.rules) > 0 || b.Policy == "drop" }
 
-// Run runs f through b, and returns Accept, Drop, Reject or Unknown.
+// Evidence returns where b is read: "file:line".
+func (r *Ruleset) Evidence(b *Base) string { return r.at(b.Line) }
+
+func (r *Ruleset) at(line int) string {
+	if line == 0 {
+		return r.part.File
+	}
+	return r.part.File + ":" + strconv.Itoa(line)
+}
+
+// Lost reports whether the text could not be read to its end: what was in the
+// rest is not known.
+func (r *Ruleset) Lost() (what string, yes bool) { return r.lost, r.lost != "" }
+
+// Run runs f through b, and returns Accept, Drop, Reject or Unknown. An accept
+// ends b alone.
 func (r *Ruleset) Run(b *Base, f *netfilter.Frame) netfilter.Verdict {
-	if b.Rules == 0 && b.Policy != "drop" {
-		return netfilter.Accept
+	w := &walk{rs: r, f: f}
+	switch v := w.run(b.chain); v {
+	case netfilter.Return, netfilter.Continue:
+	default:
+		return v
 	}
-	what := fmt.Sprintf("nftables not modelled: chain %s %s %s, priority %d", b.Family, b.Table, b.Name, b.Priority)
-	if !f.Choices.Doubt(model.Doubt{What: what, Evidence: r.Evidence(b)}) {
-		return netfilter.Accept
+	if b.Policy == "drop" {
+		f.Step(b.chain.where(), b.declaration(), "policy drop", r.at(b.Line))
+		return netfilter.Drop
 	}
-	f.Step(b.Family+" "+b.Table+"/"+b.Name, "", what, r.Evidence(b))
-	return netfilter.Unknown
+	return netfilter.Accept
+}
+
+// Opaque returns the doubt about a base chain of a family that is not modelled,
+// bridge or netdev, for what it may do at a hook ("ingress", "forward") of a
+// device; nil if there is none. Only netdev asks for the device.
+func (r *Ruleset) Opaque(family, hook, dev string) *model.Doubt {
+	for _, b := range r.Bases() {
+		if b.Family == family && b.Hook == hook && b.Acts() && (family == "bridge" || b.Device == dev) {
+			return &model.Doubt{What: fmt.Sprintf("nftables of family %s is not modelled: chain %s %s, priority %d", family, b.Table, b.Name, b.Priority), Evidence: r.at(b.Line)}
+		}
+	}
+	return nil
+}
+
+func (b *Base) declaration() string {
+	return fmt.Sprintf("type %s hook %s priority %d; policy %s;", b.Type, b.Hook, b.Priority, cmp.Or(b.Policy, "accept"))
 }
 
 // At reports whether a hook of IPv4 or IPv6 calls b.
 func (b *Base) At(h netfilter.Hook, ipv6 bool) bool {
-	if b.Hook != hookName(h) {
+	if b.Hook != strings.ToLower(h.String()) {
 		return false
 	}
 	switch b.Family {
@@ -78,6 +148,71 @@ func (b *Base) At(h netfilter.Hook, ipv6 bool) bool {
 	return false
 }
 
-func hookName(h netfilter.Hook) string {
-	return [...]string{"prerouting", "input", "forward", "output", "postrouting"}[h]
+// iptables reports whether a table is one that iptables-nft made, so that
+// iptables-save shows it: it has the name of one and no other base chains.
+func (t *table) iptables() bool {
+	if t.family != "ip" && t.family != "ip6" {
+		return false
+	}
+	for _, c := range t.bases {
+		if b := c.base; b.Hook != strings.ToLower(b.Name) || b.Name != strings.ToUpper(b.Name) || !standard(b) {
+			return false
+		}
+	}
+	switch t.name {
+	case "filter", "nat", "mangle", "raw", "security":
+		return true
+	}
+	return false
+}
+
+// standard reports whether b has the type and priority that iptables-nft
+// gives it.
+func standard(b *Base) bool {
+	typ, priority := "filter", 0
+	switch b.Table {
+	case "raw":
+		priority = -300
+	case "mangle":
+		priority = -150
+		if b.Hook == "output" {
+			typ = "route"
+		}
+	case "nat":
+		typ, priority = "nat", -100
+		if b.Hook == "input" || b.Hook == "postrouting" {
+			priority = 100
+		}
+	case "security":
+		priority = 50
+	}
+	return b.Type == typ && b.Priority == priority
+}
+
+// Expressions returns every expression that has a row, sorted: "payload tcp",
+// "meta mark", "fib".
+func Expressions() (list []netfilter.Entry) {
+	for _, r := range exprRows() {
+		list = append(list, netfilter.Entry{Name: r.name, Class: r.class, Why: r.why})
+	}
+	for _, r := range protocolRows() {
+		list = append(list, netfilter.Entry{Name: "payload " + r.name, Class: r.class, Why: r.why})
+	}
+	for _, r := range keyRows() {
+		list = append(list, netfilter.Entry{Name: r.name, Class: r.class, Why: r.why})
+	}
+	return sorted(list)
+}
+
+// Statements returns every statement that has a row, sorted.
+func Statements() (list []netfilter.Entry) {
+	for _, r := range stmtRows() {
+		list = append(list, netfilter.Entry{Name: r.name, Class: r.class, Why: r.why})
+	}
+	return sorted(list)
+}
+
+func sorted(list []netfilter.Entry) []netfilter.Entry {
+	slices.SortFunc(list, func(a, b netfilter.Entry) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }
