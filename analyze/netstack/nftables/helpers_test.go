@@ -72,6 +72,8 @@ func set(f *netfilter.Frame, key, value string) {
 		f.Ct.SNAT = true
 	case "dnat":
 		f.Ct.DNAT = true
+	case "blind":
+		f.Blind = true
 	case "replydir":
 		f.Ct.Reply = true
 	default:

@@ -47,15 +47,24 @@ func (r *Ruleset) Status() (known bool, file, reason string) {
 // are read from iptables-save: here they do nothing more.
 func (r *Ruleset) Saved(family string) { r.saved[family] = true }
 
-// Iptables reports whether there are tables that iptables-nft has made of a
-// family: whoever has not got iptables-save reads them here, as far as nft
-// shows them.
+// Iptables reports whether the tables that iptables-nft has made of a family are
+// read here for want of iptables-save: there are some, and nft shows all of them.
+// Extensions it shows by their names only: tables with such rules are left out.
 func (r *Ruleset) Iptables(family string) bool {
-	return slices.ContainsFunc(r.tables, func(t *table) bool { return t.family == family && t.iptables() })
+	found := false
+	for _, t := range r.tables {
+		if t.family == family && t.iptables() {
+			if t.extensions > 0 {
+				return false
+			}
+			found = true
+		}
+	}
+	return found && !r.saved[family]
 }
 
 // counts reports whether a table is read here.
-func (r *Ruleset) counts(t *table) bool { return !r.saved[t.family] || !t.iptables() }
+func (r *Ruleset) counts(t *table) bool { return !t.iptables() || r.Iptables(t.family) }
 
 // Stats returns how many rules there are in the tables that are read here, and
 // how many of them are not understood in full.

@@ -120,6 +120,8 @@ func TestBases(t *testing.T) {
 		{"a dormant table", dormant, "accept", "accept", true},
 		{"a table of iptables that iptables-save shows", ipt, "accept", "accept", true},
 		{"a table of iptables that nothing else shows", ipt, "drop", "accept", false},
+		{"a table of iptables with an extension", ipt + `, {"rule": {"family": "ip", "table": "filter", "chain": "FORWARD", "expr": [{"xt": {"type": "match", "name": "string"}}, {"drop": null}]}}`, "accept", "accept", false},
+		{"a table of iptables with a comment", ipt + `, {"rule": {"family": "ip", "table": "filter", "chain": "FORWARD", "expr": [{"xt": {"type": "match", "name": "comment"}}, {"accept": null}]}}`, "accept", "accept", false},
 		{"a table that has the name of one of iptables", own, "drop", "accept", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

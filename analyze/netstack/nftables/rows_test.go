@@ -171,6 +171,7 @@ func metaRows() []matchRow {
 		{"meta oifname", "ip", "oifname @devs", tcpOpen, "no"},
 		{"meta oifname", "ip", "oifname != @devs", tcpOpen, "yes"},
 		{"meta oifname", "ip", "oifname \"eth1\"", tcpOpen, "yes"},
+		{"meta oifname", "ip", "oifname \"eth1\"", tcpOpen + " out= blind", "maybe"},
 		{"meta iif", "ip", "iif \"lo\"", tcpOpen + " in=lo", "yes"},
 		{"meta iif", "ip", "iif \"lo\"", tcpOpen, "no"},
 		{"meta oif", "ip", "oif != \"lo\"", tcpOpen, "yes"},

@@ -14,6 +14,7 @@ type table struct {
 	bases        []*chain
 	rules        int
 	faulty       int
+	extensions   int // of iptables, that nft shows by their names only
 }
 
 // A chain is a list of rules. One that is only spoken of is not declared.

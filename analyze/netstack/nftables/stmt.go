@@ -376,11 +376,13 @@ func (synproxy) do(w *walk) flow {
 }
 
 // readXT reads an extension of iptables that nft shows by its name only.
-func readXT(_ *parser, _ *table, n *node) (op, error) {
+func readXT(_ *parser, t *table, n *node) (op, error) {
 	name, typ := n.get("name").str(), n.get("type").str()
-	switch {
-	case name == "comment":
+	if name == "comment" {
 		return passive{}, nil
+	}
+	t.extensions++
+	switch {
 	case typ == "match":
 		return misread("an extension of iptables: -m " + name), nil
 	}
