@@ -15,13 +15,18 @@ import (
 )
 
 // A gen makes random rules and packets out of few values, so that they meet.
-type gen struct{ *rand.Rand }
+type gen struct {
+	*rand.Rand
+	hook string // base chain
+	real bool   // only what the kernel takes in the table raw, of one family
+	ipv6 bool   // which
+}
 
 func (g gen) one(of ...string) string { return of[g.IntN(len(of))] }
 
 // some returns text in n of 10 cases, at times with a "!" before it.
 func (g gen) some(n int, text string) string {
-	if g.IntN(10) >= n {
+	if text == "" || g.IntN(10) >= n {
 		return ""
 	}
 	if g.IntN(6) == 0 {
@@ -35,13 +40,14 @@ func (g gen) addr() string { return fmt.Sprintf("10.0.%d.%d", g.IntN(3), g.IntN(
 func (g gen) addr6() string { return fmt.Sprintf("fd00::%d:%d", g.IntN(3), g.IntN(4)) }
 
 func (g gen) net() string {
-	switch g.IntN(12) {
-	case 0:
+	if g.ipv6 || !g.real && g.IntN(12) == 0 {
+		return g.addr6() + g.one("", "/128", "/64", "/112", "/127", "/126", "/32", "/::ffff")
+	}
+	switch n := g.IntN(12); {
+	case n == 0 && !g.real: // nobody would write "! 0.0.0.0/0", which the kernel does not take
 		return "0.0.0.0/0"
-	case 1:
+	case n < 2:
 		return g.addr() + "/255.0.255.3"
-	case 2:
-		return g.addr6() + g.one("", "/64", "/112", "/127", "/0", "/::ffff")
 	}
 	return g.addr() + g.one("", "/32", "/32", "/32", "/31", "/30", "/25", "/24", "/23", "/16", "/8")
 }
@@ -49,39 +55,63 @@ func (g gen) net() string {
 // rule returns what a rule asks for and what it does. Few rules decide, so that
 // a packet meets many.
 func (g gen) rule(chains []string) string {
-	r := g.some(4, " -s "+g.net()) + g.some(6, " -d "+g.net()) + g.some(2, " -i "+g.one("eth0", "eth1", "eth+")) + g.some(2, " -o "+g.one("eth0", "eth1", "eth+"))
-	if proto := g.one("tcp", "udp", "", "icmp", "6"); proto != "" {
-		r += g.some(10, " -p "+proto)
-		if !strings.Contains(r, "! -p") && (proto == "tcp" || proto == "udp") {
-			r += " -m " + proto + g.some(6, " --dport "+g.one("80", "80", "53", "79:80", "0:65535")) + g.some(2, " --sport "+g.one("1000", "1001", "1:1000"))
+	r := g.some(4, " -s "+g.net()) + g.some(6, " -d "+g.net()) + g.some(2, " -o "+g.one("dummy0", "eth1", "dum+"))
+	if !g.real {
+		r += g.some(2, " -i "+g.one("eth0", "eth1", "eth+"))
+	}
+	proto := g.one("tcp", "udp", "udp", "", g.icmp(), "6")
+	if asked := g.some(10, " -p "+proto); proto != "" {
+		if r += asked; asked != "" && asked[1] != '!' && (proto == "tcp" || proto == "udp") {
+			r += " -m " + proto + g.some(5, " --dport "+g.one("80", "80", "53", "79:80", "0:65534")) + g.some(2, " --sport "+g.one("1000", "1001", "1:1000"))
+			r += g.one("", "", "", " -m multiport --dports 53,80", " -m multiport ! --ports 79:80,1000")
 		}
 	}
-	r += g.one("", "", "", "", "", " -m mark --mark 0x1/0x1", " -m mark ! --mark 0x2/0x2", " -m limit --limit 1/s", " -m quantum --foo",
-		" -m statistic --mode random --probability 0.5", " -m set --match-set hosts src", " -m comment --comment \"a -d b\"", " -s 10.0.0.1")
-	return r + g.target(chains)
+	conditions := []string{"", "", "", "", "", " -m mark --mark 0x1/0x1", " -m mark ! --mark 0x2/0x2", " -m limit --limit 1/sec",
+		" -m statistic --mode random --probability 0.5", " -m comment --comment \"a -d b\"", " -m length --length 29:60", " -m tos --tos 0x10/0x10"}
+	switch {
+	case !g.real:
+		conditions = append(conditions, " -m quantum --foo", " -s 10.0.0.1", " -m set --match-set hosts src")
+	case !g.ipv6:
+		conditions = append(conditions, " -m set --match-set hosts src", " -m set ! --match-set pairs dst,dst", " -m ttl --ttl-gt 63", " -m iprange --dst-range 10.0.0.1-10.0.0.2")
+	}
+	condition := g.one(conditions...)
+	return r + condition + g.target(chains, strings.Contains(condition, "limit") || strings.Contains(condition, "statistic"))
 }
 
-func (g gen) target(chains []string) string {
+func (g gen) icmp() string {
+	if g.ipv6 {
+		return "ipv6-icmp"
+	}
+	return "icmp"
+}
+
+// target returns what a rule does, something if that must show.
+func (g gen) target(chains []string, shows bool) string {
 	switch n := g.IntN(40); {
-	case n < 18:
+	case n < 18 || shows:
 		return " -j MARK --set-xmark " + g.one("0x1/0x1", "0x0/0x1", "0x2/0x2", "0x0/0x3", "0x10/0xf0")
 	case n < 30 && len(chains) > 0:
 		return g.one(" -j ", " -j ", " -g ") + g.one(chains...)
 	case n < 33:
 		return " -j RETURN"
-	case n < 35:
-		return " -j " + g.one("ACCEPT", "DROP", "REJECT", "FOO", "MISSING")
-	case n < 37:
+	case n < 34:
+		return " -j " + g.one("ACCEPT", "DROP")
+	case n < 36 && !g.real:
+		return " -j " + g.one("REJECT", "FOO", "MISSING")
+	case n < 38:
 		return ""
 	}
-	return " -j LOG"
+	return " -j NFLOG"
 }
 
 // ruleset returns a table of a long chain and of chains that it leads to.
-func (g gen) ruleset(longest int) string {
+func (g gen) ruleset(table string, longest int) string {
 	chains := []string{"A", "B", "C", "D"}
-	text := "*mangle\n:FORWARD " + g.one("ACCEPT", "DROP") + " [0:0]\n:A -\n:B -\n:C -\n:D -\n"
-	for i, name := range append([]string{"FORWARD"}, chains...) {
+	text := "*" + table + "\n:" + g.hook + " " + g.one("ACCEPT", "ACCEPT", "DROP") + " [0:0]\n:A - [0:0]\n:B - [0:0]\n:C - [0:0]\n:D - [0:0]\n"
+	if g.real && g.ipv6 {
+		text += "-A OUTPUT ! -s fd00::/16 -j ACCEPT\n" // what the kernel says of its own
+	}
+	for i, name := range append([]string{g.hook}, chains...) {
 		for range 1 + g.IntN(longest) {
 			text += "-A " + name + g.rule(chains[i:]) + "\n"
 		}
@@ -97,7 +127,7 @@ func (g gen) frame() string {
 	if proto == "icmp" {
 		return fmt.Sprintf("icmp %s > %s type=8 in=eth%d out=eth%d", strings.Trim(src, "[]"), strings.Trim(dst, "[]"), g.IntN(3), g.IntN(3))
 	}
-	return fmt.Sprintf("%s %s:%d > %s:%s in=eth%d out=eth%d mark=%d", proto, src, 999+g.IntN(3), dst, g.one("80", "80", "53", "79"), g.IntN(3), g.IntN(3), g.IntN(4))
+	return fmt.Sprintf("%s %s:%d > %s:%s in=eth%d out=%s mark=%d size=%d", proto, src, 999+g.IntN(3), dst, g.one("80", "80", "53", "79"), g.IntN(3), g.one("eth1", "dummy0"), g.IntN(4), 28+g.IntN(3))
 }
 
 // worlds returns how many random cases there are: few, or as the variable says.
@@ -138,8 +168,8 @@ func TestIndexIsExact(t *testing.T) {
 	seed := uint64(worlds("IPTABLES_SEED", 1))
 	indexed, matched, asked := 0, 0, 0
 	for n := range worlds("IPTABLES_WORLDS", 60) {
-		g := gen{rand.New(rand.NewPCG(seed, uint64(n)))}
-		text := g.ruleset(60)
+		g := gen{Rand: rand.New(rand.NewPCG(seed, uint64(n))), hook: "FORWARD"}
+		text := g.ruleset("mangle", 60)
 		looked, _ := parseAny(text)
 		scanned, _ := parseAny(text)
 		scanned.Scan()
