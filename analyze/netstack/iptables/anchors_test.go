@@ -68,6 +68,7 @@ func TestNotUnderstood(t *testing.T) {
 		{"a chain that calls itself", ":A -\n-A FORWARD -j A\n-A A -j A", "unknown, accept", "loop of chains: -j A"},
 		{"quote that does not end", `-A FORWARD -m comment --comment "x -j DROP`, "unknown, accept, accept", "rule not understood: quote that does not end"},
 		{"an option that swallows the target", "-A FORWARD -p tcp -m tcp --dport -j DROP", "unknown, accept, accept", "rule not understood: DROP: unknown option"},
+		{"a reset of no TCP", "-A FORWARD -j REJECT --reject-with tcp-reset", "unknown, accept", "target not understood: -j REJECT: without its protocol"},
 		{"port of no protocol", "-A FORWARD -m tcp --dport 80 -j DROP", "drop, accept", "rule not understood: -m tcp: without its protocol"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

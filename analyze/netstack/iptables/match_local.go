@@ -8,30 +8,52 @@ import (
 // forwarded reports whether f came in by a device: no local socket sent it.
 func forwarded(f *netfilter.Frame) bool { return f.In != "" || f.Hook == netfilter.Forward }
 
-// owner is "-m owner". A packet that no socket sent matches only if all that
-// is asked for is asked with "!".
+// owner is "-m owner" (owner_mt in net/netfilter/xt_owner.c). A packet that no
+// socket sent matches only if all that is asked for is asked with "!".
 type owner struct {
-	allNot bool
-	exists bool // only --socket-exists is asked
+	allNot            bool
+	ids, idsNot       bool // a user or group is asked for; all of them with "!"
+	exists, existsNot bool // whether there is a socket is asked for
 }
 
 func matchOwner(b *building, options []option) error {
-	m := &owner{allNot: true, exists: len(options) > 0}
+	m := &owner{allNot: true, idsNot: true}
 	for _, o := range options {
-		m.allNot = m.allNot && (o.not || o.name == "suppl-groups")
-		m.exists = m.exists && o.name == "socket-exists" && !o.not
+		switch o.name {
+		case "suppl-groups":
+			continue
+		case "socket-exists":
+			m.exists, m.existsNot = true, o.not
+		default:
+			m.ids, m.idsNot = true, m.idsNot && o.not
+		}
+		m.allNot = m.allNot && o.not
 	}
 	return b.add(m)
 }
 
 func (m *owner) match(f *netfilter.Frame) netfilter.Answer {
+	kind := f.Packet.Kind
 	switch {
 	case forwarded(f):
 		return answerOf(m.allNot)
-	case m.exists && (f.Packet.Kind == model.KindOpen || f.Packet.Kind == model.KindData):
+	case !kernelMade(&f.Packet) && kind != model.KindOpen && kind != model.KindData:
+		return netfilter.Maybe
+	case m.existsNot:
+		return netfilter.No
+	case !m.ids:
 		return netfilter.Yes
+	case kernelMade(&f.Packet): // its socket has no file
+		return answerOf(m.idsNot)
 	}
 	return netfilter.Maybe
+}
+
+// kernelMade reports whether the kernel itself makes such a packet, out of a
+// socket of its own.
+func kernelMade(p *model.Packet) bool {
+	icmp := p.Protocol == model.ICMP || p.Protocol == model.ICMPv6
+	return p.Kind == model.KindError || p.Kind == model.KindReset || icmp && p.Kind == model.KindReply
 }
 
 func (m *owner) doubt() string { return "which user sends the packet is not in the bundle (-m owner)" }

@@ -14,6 +14,9 @@ import (
 // returns a usable Ruleset; each line that could not be read in full is one
 // [netfilter.UnsupportedError]. Its rule, if it is one, stays in its chain.
 func Parse(part nodedump.Part, sets *ipset.Sets) (*Ruleset, []error) {
+	if len(part.Data) == 0 {
+		return &Ruleset{part: part}, nil
+	}
 	p := &parser{set: newExtensions(), sets: sets, rs: &Ruleset{part: part}}
 	p.headers, p.shares = map[header]*header{}, map[float64]*conditions{}
 	p.current.parser = p

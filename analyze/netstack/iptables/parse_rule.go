@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
 )
 
 // An option is one "--name args" of a match or target.
@@ -351,6 +353,9 @@ func (p *ruleParser) build(u *use) {
 	switch {
 	case u.target && u.ext.buildTarget != nil:
 		t, err := u.ext.buildTarget(u.options)
+		if t == target(reject("tcp-reset")) && (p.rule.proto != model.TCP || p.rule.notProto) {
+			err = errProtoFor // reject_tg_check refuses it
+		}
 		if err != nil {
 			what := fmt.Sprintf("target not understood: -j %s: %v", u.ext.name, err)
 			p.rule.target = &unknownTarget{what: what}
