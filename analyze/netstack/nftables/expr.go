@@ -140,7 +140,7 @@ type rawPayload struct{ payload }
 
 func (p *rawPayload) load(f *netfilter.Frame) reg {
 	if p.base == 'l' && f.In == "" {
-		return broke // there is no link header yet
+		return broken() // there is no link header yet
 	}
 	h := headerOf(f, p.base)
 	return h.bits(p.off, p.len)
@@ -203,7 +203,7 @@ type bitwise struct {
 func (x *bitwise) load(f *netfilter.Frame) reg {
 	a, b := x.a.load(f), x.b.load(f)
 	if a.broke || b.broke {
-		return broke
+		return broken()
 	}
 	switch x.op {
 	case '&': // a bit is known where both are, or where one is known to be 0
@@ -293,7 +293,7 @@ type absent struct {
 
 func (a absent) load(f *netfilter.Frame) reg {
 	if !a.exists || a.family != 0 && (a.family == 6) != f.Packet.IPv6() {
-		return broke
+		return broken()
 	}
 	return known(word{})
 }
@@ -327,6 +327,6 @@ func (x *partial) doubt() string { return x.why }
 
 func readOpen(why string) func(*parser, *table, *node) (expr, error) {
 	return func(p *parser, _ *table, _ *node) (expr, error) {
-		return expr{&partial{func(*netfilter.Frame) bool { return true }, broke, 128, why}, p.types["whatever"]}, nil
+		return expr{&partial{func(*netfilter.Frame) bool { return true }, broken(), 128, why}, p.types["whatever"]}, nil
 	}
 }

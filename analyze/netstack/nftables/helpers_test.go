@@ -1,10 +1,12 @@
 package nftables_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -150,12 +152,15 @@ type branch struct {
 	doubts  []model.Doubt
 }
 
-// run runs a frame through every base chain of its hook on every branch.
+// run runs a frame through every base chain of its hook, in the order of their
+// priorities, on every branch.
 func run(rs *nftables.Ruleset, f netfilter.Frame) (all []branch) {
+	bases := rs.Bases()
+	slices.SortStableFunc(bases, func(a, b *nftables.Base) int { return cmp.Compare(a.Priority, b.Priority) })
 	for c := netfilter.NewChoices(); c.Next() && len(all) < 100; {
 		b := branch{Frame: f, verdict: netfilter.Accept}
 		b.Choices = c
-		for _, base := range rs.Bases() {
+		for _, base := range bases {
 			if base.At(f.Hook, f.Packet.IPv6()) && b.verdict == netfilter.Accept {
 				b.verdict = rs.Run(base, &b.Frame)
 			}

@@ -94,11 +94,13 @@ type reader struct {
 	blocks [][]node
 	block  int // in use, and how many of its nodes
 	used   int
+	size   int // of a block, 0 for smallBlock
 }
 
 const (
-	blockSize = 256
-	maxDepth  = 100 // of values in values
+	smallBlock = 32  // for the nodes of one rule
+	largeBlock = 256 // for a whole text
+	maxDepth   = 100 // of values in values
 )
 
 var (
@@ -110,11 +112,11 @@ var (
 func (r *reader) forget() { r.block, r.used = 0, 0 }
 
 func (r *reader) node() *node {
-	if r.used == blockSize {
+	if r.block < len(r.blocks) && r.used == len(r.blocks[r.block]) {
 		r.block, r.used = r.block+1, 0
 	}
 	if r.block == len(r.blocks) {
-		r.blocks = append(r.blocks, make([]node, blockSize))
+		r.blocks = append(r.blocks, make([]node, max(r.size, smallBlock)))
 	}
 	n := &r.blocks[r.block][r.used]
 	r.used++

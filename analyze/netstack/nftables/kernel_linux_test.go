@@ -356,52 +356,52 @@ func compareProbe(t *testing.T, p probe, rows []matchRow) (compared, open int) {
 	}
 	if _, err := sh(text.String(), "nft", "-f", "-"); err != nil {
 		t.Error(err)
-		return
+		return 0, 0
 	}
 	if err := p.send(); err != nil {
 		t.Log("skipped: ", p.frame, err)
-		return
+		return 0, 0
 	}
-	var objects []object
+	rec := readRecord(t)
 	for _, raw := range list(t, "ruleset") {
 		var o object
 		_ = json.Unmarshal(raw, &o)
-		objects = append(objects, o)
-	}
-	rec := readRecord(t)
-	for _, o := range objects {
 		if o.Rule == nil || o.Rule.Comment == "" {
 			continue
 		}
-		n, left := compareRule(t, rec, p, f, o, rows)
-		compared, open = compared+n, open+left
+		var i int
+		_, _ = fmt.Sscanf(o.Rule.Comment, "%d", &i)
+		switch compareRule(t, rec, f, o, p.frame+"\n"+rows[i].family+" "+rows[i].rule) {
+		case netfilter.Yes:
+			compared++
+		case netfilter.Maybe:
+			open++
+		}
 	}
 	return compared, open
 }
 
-func compareRule(t *testing.T, rec record, p probe, f netfilter.Frame, o object, rows []matchRow) (compared, open int) {
-	var i int
-	_, _ = fmt.Sscanf(o.Rule.Comment, "%d", &i)
-	last := o.Rule.Expr[len(o.Rule.Expr)-1]
+// compareRule compares the counter of a rule with what Run says: Maybe if that
+// leaves it open, No if they differ.
+func compareRule(t *testing.T, rec record, f netfilter.Frame, o object, name string) netfilter.Answer {
 	var c struct{ Counter struct{ Packets int } }
-	_ = json.Unmarshal(last, &c)
+	_ = json.Unmarshal(o.Rule.Expr[len(o.Rule.Expr)-1], &c)
 	exprs, _ := json.Marshal(o.Rule.Expr)
 	rs, errs := nftables.Parse(part(fmt.Sprintf(`{"nftables": [%s, {"chain": {"family": %q, "table": "t", "name": "base", %s}}, {"rule": {"family": %q, "table": "t", "chain": "base", "expr": %s, {"drop": null}]}}]}`,
 		strings.Trim(string(rec.Tables[o.Rule.Family]), "[]\n"), o.Rule.Family, hookChain("filter", f.Hook), o.Rule.Family, strings.TrimSuffix(string(exprs), "]"))))
 	if len(errs) > 0 {
-		t.Errorf("%s: %v", rows[i].rule, errs)
+		t.Errorf("%s: %v", name, errs)
 	}
 	want := "accept"
 	if c.Counter.Packets > 0 {
 		want = "drop"
 	}
-	got := verdicts(run(rs, f))
-	switch {
+	switch got := verdicts(run(rs, f)); {
 	case strings.Contains(got, ","):
-		return 0, 1
+		return netfilter.Maybe
 	case got != want:
-		t.Errorf("%s\n%s %s: the kernel counts %d, so %s, not %s", p.frame, rows[i].family, rows[i].rule, c.Counter.Packets, want, got)
-		return 0, 0
+		t.Errorf("%s: the kernel counts %d, so %s, not %s", name, c.Counter.Packets, want, got)
+		return netfilter.No
 	}
-	return 1, 0
+	return netfilter.Yes
 }

@@ -76,7 +76,7 @@ func loadOut(f *netfilter.Frame) reg { return ofOut(f, known(bytesWord(f.Out))) 
 // known.
 func ofOut(f *netfilter.Frame, r reg) reg {
 	if f.OutUnknown() {
-		return reg{unk: ones}
+		return reg{unk: ones()}
 	}
 	return r
 }
@@ -100,7 +100,7 @@ func loadL4proto(f *netfilter.Frame) reg {
 func deviceType(dev string) reg {
 	switch dev {
 	case "":
-		return broke
+		return broken()
 	case "lo":
 		return knownNumber(772)
 	}
@@ -109,7 +109,7 @@ func deviceType(dev string) reg {
 
 func deviceGroup(f *netfilter.Frame, dev string) reg {
 	if dev == "" {
-		return broke
+		return broken()
 	}
 	if n, ok := f.Env.DevGroup(dev); ok {
 		return knownNumber(uint64(uint32(n)))
@@ -143,7 +143,7 @@ func loadSender(bits int) func(*netfilter.Frame) reg {
 		case f.In == "lo":
 			return open(bits)
 		}
-		return broke
+		return broken()
 	}
 }
 
@@ -184,7 +184,7 @@ func tracked(get func(*netfilter.Frame) reg) func(*netfilter.Frame) reg {
 		case netfilter.CtNew, netfilter.CtEstablished, netfilter.CtRelated:
 			return get(f)
 		}
-		return broke
+		return broken()
 	}
 }
 
@@ -232,9 +232,9 @@ func loadCtStatus(f *netfilter.Frame) reg {
 
 func loadCtHelper(f *netfilter.Frame) reg {
 	if f.Ct.State == netfilter.CtNew {
-		return broke
+		return broken()
 	}
-	return reg{unk: ones}
+	return reg{unk: ones()}
 }
 
 // A ctEnd is a key of one direction of an entry: "ct original ip saddr".
@@ -250,7 +250,7 @@ func (c *ctEnd) load(f *netfilter.Frame) reg {
 
 func (c *ctEnd) end(f *netfilter.Frame) reg {
 	if c.family != 0 && (c.family == 6) != f.Packet.IPv6() {
-		return broke
+		return broken()
 	}
 	t := &f.Ct.Original
 	if c.reply {
@@ -292,7 +292,7 @@ func otherRows() []keyRow {
 func loadRoute(bits int) func(*netfilter.Frame) reg {
 	return func(f *netfilter.Frame) reg {
 		if f.Hook == netfilter.Prerouting && f.In != "lo" {
-			return broke
+			return broken()
 		}
 		return open(bits)
 	}
@@ -302,7 +302,7 @@ func loadRoute(bits int) func(*netfilter.Frame) reg {
 func loadSocket(bits int) func(*netfilter.Frame) reg {
 	return func(f *netfilter.Frame) reg {
 		if f.Packet.Kind == model.KindOpen && f.Env.HasSocket(f) == netfilter.No {
-			return broke
+			return broken()
 		}
 		return open(bits)
 	}

@@ -161,11 +161,11 @@ func (m *mapped) spans(f *netfilter.Frame) (data []span, ok bool) {
 
 func (m *mapped) load(f *netfilter.Frame) reg {
 	if m.in.fault != "" {
-		return reg{unk: ones}
+		return reg{unk: ones()}
 	}
 	data, ok := m.spans(f)
 	if !ok {
-		return broke
+		return broken()
 	}
 	return known(data[0].lo)
 }

@@ -9,7 +9,7 @@ func readMatch(p *parser, t *table, n *node) (op, error) {
 		return nil, notUnderstood("match without two sides")
 	}
 	not := oper == "!=" || oper == "!"
-	if right.kind == isString && len(right.text) > 1 && right.text[0] == '@' || right.get("set") != nil {
+	if isSet(right) {
 		l, err := p.lookup(t, left, right, false)
 		if err != nil {
 			return nil, err
@@ -17,16 +17,22 @@ func readMatch(p *parser, t *table, n *node) (op, error) {
 		return &inSet{*l, not}, nil
 	}
 	of, err := p.parts(t, left)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(of) > 1 {
+	case len(of) > 1:
 		return p.concatTest(of, right, not)
-	}
-	if e, ok := p.dynamic(t, right); ok && (oper == "==" || oper == "!=") {
-		return &compare{of[0], e, not}, nil
+	case oper == "==" || oper == "!=":
+		if e, ok := p.dynamic(t, right); ok {
+			return &compare{of[0], e, not}, nil
+		}
 	}
 	return newTest(of[0], oper, right)
+}
+
+// isSet reports whether a right side is a set, by its name or written down.
+func isSet(n *node) bool {
+	return n.kind == isString && len(n.text) > 1 && n.text[0] == '@' || n.get("set") != nil
 }
 
 // dynamic reads a right side that is an expression itself.
@@ -49,35 +55,38 @@ func newTest(left expr, oper string, right *node) (op, error) {
 	if err != nil {
 		return nil, notUnderstood("%v", err)
 	}
-	top := mask(left.typ.bits)
+	if (oper == "in" || oper == "!") && s.lo == s.hi {
+		t.how, t.bits = anyBit, s.lo
+		return t, nil
+	}
+	if t.is, err = compared(s, oper, mask(left.typ.bits)); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// compared returns the values for which a comparison holds; top is the largest.
+func compared(s span, oper string, top word) (span, error) {
+	never := span{number(1), word{}}
 	switch oper {
-	case "==", "!=":
-	case "in", "!":
-		if s.lo == s.hi {
-			t.how, t.bits = anyBit, s.lo
-			return t, nil
-		}
+	case "==", "!=", "in", "!":
+		return s, nil
 	case "<=":
-		s = span{word{}, s.lo}
+		return span{word{}, s.lo}, nil
 	case ">=":
-		s = span{s.lo, top}
+		return span{s.lo, top}, nil
 	case "<":
 		if s.lo.zero() {
-			s = span{number(1), word{}} // never
-		} else {
-			s = span{word{}, s.lo.dec()}
+			return never, nil
 		}
+		return span{word{}, s.lo.dec()}, nil
 	case ">":
 		if s.lo == top {
-			s = span{number(1), word{}}
-		} else {
-			s = span{s.lo.inc(), top}
+			return never, nil
 		}
-	default:
-		return nil, notUnderstood("operator %q", oper)
+		return span{s.lo.inc(), top}, nil
 	}
-	t.is = s
-	return t, nil
+	return never, notUnderstood("operator %q", oper)
 }
 
 // concatTest reads "ip saddr . tcp dport == 10.0.0.1 . 80".

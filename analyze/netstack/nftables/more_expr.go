@@ -33,7 +33,7 @@ func (c *chance) breaks(f *netfilter.Frame) bool {
 
 func (c *chance) load(f *netfilter.Frame) reg {
 	if c.breaks(f) {
-		return broke
+		return broken()
 	}
 	if c.mod > maxWays {
 		return open(32)
@@ -179,11 +179,11 @@ func readTCPOption(p *parser, _ *table, n *node) (expr, error) {
 	if n.get("field") == nil && n.get("base") == nil {
 		return expr{&partial{isTCP, known(word{}), 1, why}, p.types["boolean"]}, nil
 	}
-	return expr{&partial{isTCP, broke, 128, why}, p.types["whatever"]}, nil
+	return expr{&partial{isTCP, broken(), 128, why}, p.types["whatever"]}, nil
 }
 
 func readOSF(p *parser, _ *table, _ *node) (expr, error) {
-	return expr{&partial{func(f *netfilter.Frame) bool { return isTCP(f) && f.Packet.Kind == model.KindOpen }, broke, 128,
+	return expr{&partial{func(f *netfilter.Frame) bool { return isTCP(f) && f.Packet.Kind == model.KindOpen }, broken(), 128,
 		"what the SYN of a system looks like is not simulated"}, p.types["whatever"]}, nil
 }
 
@@ -206,7 +206,7 @@ func (x *chunk) load(f *netfilter.Frame) reg {
 	has := map[model.Kind]string{model.KindOpen: "init", model.KindReply: "init-ack", model.KindReset: "abort"}[f.Packet.Kind]
 	switch {
 	case f.Packet.Protocol != model.SCTP && x.field, has != "" && has != x.name && x.field:
-		return broke
+		return broken()
 	case f.Packet.Protocol != model.SCTP, has != "" && has != x.name:
 		return known(word{})
 	case has == x.name && !x.field:

@@ -17,7 +17,7 @@ import (
 // one rule, one set or one object. The text of part is kept: rules are printed
 // from it.
 func Parse(part nodedump.Part) (*Ruleset, []error) {
-	p := &parser{file: part.File, rd: reader{data: part.Data}, lines: 1, tables: map[tableKey]*table{},
+	p := &parser{file: part.File, rd: reader{data: part.Data, size: largeBlock}, lines: 1, tables: map[tableKey]*table{},
 		types: newTypeTable(), payloads: map[string]map[string]*payload{}, keys: keyRows(), exprs: exprRows(), stmts: map[string]*stmtRow{}}
 	rows := stmtRows()
 	for i := range rows {

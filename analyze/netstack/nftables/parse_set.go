@@ -97,12 +97,7 @@ func (p *parser) element(t *table, s *set, n *node, isMap bool) error {
 		}
 		n, val = n.first, n.first.next
 	}
-	if inner := n.get("elem"); inner != nil {
-		if inner.get("limit") != nil || inner.get("quota") != nil || inner.get("ct count") != nil {
-			s.gate = "whether the limit of an element is used up depends on other traffic"
-		}
-		n = orNull(inner.get("val"))
-	}
+	n = s.unwrap(n)
 	if n.is("*") && !(len(s.fields) == 1 && s.fields[0].name == "ifname") {
 		s.rest = s.size()
 		for range s.fields {
@@ -115,6 +110,19 @@ func (p *parser) element(t *table, s *set, n *node, isMap bool) error {
 		s.values = append(s.values, p.elementValue(t, s, val))
 	}
 	return nil
+}
+
+// unwrap returns the value of an element that has more than a value. Elements
+// with a timeout are there as long as nobody knows better.
+func (s *set) unwrap(n *node) *node {
+	inner := n.get("elem")
+	if inner == nil {
+		return n
+	}
+	if inner.get("limit") != nil || inner.get("quota") != nil || inner.get("ct count") != nil {
+		s.gate = "whether the limit of an element is used up depends on other traffic"
+	}
+	return orNull(inner.get("val"))
 }
 
 func (p *parser) elementKey(s *set, n *node) error {
@@ -148,7 +156,7 @@ func (p *parser) elementValue(t *table, s *set, n *node) (v value) {
 	if inner := n.get("elem"); inner != nil {
 		n = orNull(inner.get("val"))
 	}
-	if only := n.only(); only != nil && p.stmts[string(only.key)] != nil && s.data == nil || n.is("accept") || n.is("drop") || n.is("continue") || n.is("return") {
+	if s.data == nil && p.isVerdict(n) {
 		verdict, err := p.verdictOf(t, n)
 		if err != nil {
 			v.open = plain(err)
@@ -156,21 +164,26 @@ func (p *parser) elementValue(t *table, s *set, n *node) (v value) {
 		v.verdict = verdict
 		return v
 	}
-	parts := n
+	parts := []*node{n}
 	if only := n.only(); only != nil && string(only.key) == "concat" {
-		parts = only.first
+		parts = nil
+		for c := only.first; c != nil; c = c.next {
+			parts = append(parts, c)
+		}
 	}
-	for c, i := parts, 0; c != nil; c, i = c.next, i+1 {
+	for i, c := range parts {
 		sp, err := p.dataType(s, i, c).span(c)
 		if err != nil {
 			v.open = plain(err)
 		}
 		v.data = append(v.data, sp)
-		if parts == n {
-			break
-		}
 	}
 	return v
+}
+
+func (p *parser) isVerdict(n *node) bool {
+	only := n.only()
+	return only != nil && p.stmts[string(only.key)] != nil || n.is("accept") || n.is("drop") || n.is("continue") || n.is("return")
 }
 
 // dataType is the type of a value. In a map that is written down at its place,

@@ -130,7 +130,7 @@ func (p *payload) wrong(f *netfilter.Frame) bool {
 
 func (p *payload) load(f *netfilter.Frame) reg {
 	if p.wrong(f) {
-		return broke
+		return broken()
 	}
 	ports := f.Packet.Protocol.HasPorts()
 	switch {

@@ -34,8 +34,7 @@ func printStmt(n *node) string {
 	if only == nil {
 		return n.str()
 	}
-	name := string(only.key)
-	switch name {
+	switch name := string(only.key); name {
 	case "match":
 		return printMatch(only)
 	case "vmap":
@@ -44,26 +43,37 @@ func printStmt(n *node) string {
 		return name + " " + only.get("target").str()
 	case "mangle":
 		return printExpr(only.get("key")) + " set " + printValue(only.get("value"), only.get("key"))
-	case "reject":
-		return printReject(only)
 	case "dnat", "snat", "masquerade", "redirect", "tproxy":
 		return printNAT(name, only)
 	case "set", "map":
-		text := fmt.Sprintf("%s %s { %s", only.get("op").str(), only.get(name).str(), printExpr(only.get("elem")))
-		if d := only.get("data"); d != nil {
-			text += " : " + printExpr(d)
-		}
-		return text + " }"
-	case "limit":
-		return printLimit(only)
-	case "queue":
-		return printQueue(only)
-	case "xt":
-		return "xt " + only.get("type").str() + " " + strconv.Quote(only.get("name").str())
-	case "counter":
-		return printCounter(only)
+		return printLearn(name, only)
+	default:
+		return printMore(name, only)
 	}
-	return printOther(name, only)
+}
+
+func printLearn(name string, n *node) string {
+	text := fmt.Sprintf("%s %s { %s", n.get("op").str(), n.get(name).str(), printExpr(n.get("elem")))
+	if d := n.get("data"); d != nil {
+		text += " : " + printExpr(d)
+	}
+	return text + " }"
+}
+
+func printMore(name string, n *node) string {
+	switch name {
+	case "reject":
+		return printReject(n)
+	case "limit":
+		return printLimit(n)
+	case "queue":
+		return printQueue(n)
+	case "xt":
+		return "xt " + n.get("type").str() + " " + strconv.Quote(n.get("name").str())
+	case "counter":
+		return printCounter(n)
+	}
+	return printOther(name, n)
 }
 
 // printOther prints a statement of one argument, or of none.
@@ -202,20 +212,14 @@ func printValue(n, of *node) string {
 	if n == nil {
 		return ""
 	}
-	only := of.only()
-	key := only.get("key").str()
-	marks := key == "mark" && n.kind == isNumber
-	if only != nil && isBitwise(string(only.key)) && only.first.only().get("key").is("mark") && n.kind == isNumber {
-		marks = true
-	}
-	if marks {
+	if isMark(of) && n.kind == isNumber {
 		if v, err := strconv.ParseUint(n.str(), 10, 32); err == nil {
 			return fmt.Sprintf("0x%08x", v)
 		}
 	}
-	if n.kind == isString && !strings.HasPrefix(n.str(), "@") {
-		switch key {
-		case "iif", "oif", "iifname", "oifname", "helper", "ibrname", "obrname":
+	switch of.only().get("key").str() {
+	case "iif", "oif", "iifname", "oifname", "helper", "ibrname", "obrname":
+		if n.kind == isString && !strings.HasPrefix(n.str(), "@") {
 			return strconv.Quote(n.str())
 		}
 	}
@@ -223,6 +227,15 @@ func printValue(n, of *node) string {
 		return printList(n)
 	}
 	return printExpr(n)
+}
+
+// isMark reports whether an expression is a mark, or part of one.
+func isMark(n *node) bool {
+	only := n.only()
+	if only != nil && isBitwise(string(only.key)) {
+		only = only.first.only()
+	}
+	return only.get("key").is("mark")
 }
 
 func printList(n *node) string {
@@ -287,19 +300,19 @@ func printExpr(n *node) string {
 	if only == nil {
 		return brief(n)
 	}
-	name := string(only.key)
+	if only.key == nil || isBitwise(string(only.key)) {
+		return printJoined(only, " "+string(only.key)+" ")
+	}
+	return printNamed(string(only.key), only, n)
+}
+
+// printNamed prints an expression by its name. Most are keys and fields.
+func printNamed(name string, only, n *node) string {
 	switch name {
 	case "payload":
-		if only.get("base") != nil && only.get("protocol") == nil {
-			return fmt.Sprintf("@%s,%s,%s", only.get("base").str(), only.get("offset").str(), only.get("len").str())
-		}
-		return only.get("protocol").str() + " " + only.get("field").str()
+		return printPayload(only)
 	case "meta":
 		return printMeta(only.get("key").str())
-	case "ct":
-		return words("ct", only.get("dir").str(), only.get("key").str())
-	case "rt", "socket":
-		return words(name, only.get("key").str())
 	case "fib":
 		return "fib " + strings.ReplaceAll(printList(only.get("flags")), ",", " . ") + " " + only.get("result").str()
 	case "concat":
@@ -314,20 +327,35 @@ func printExpr(n *node) string {
 		return printSet(n)
 	case "map":
 		return printMap(only)
+	}
+	return printField(name, only)
+}
+
+func printPayload(n *node) string {
+	if n.get("base") != nil && n.get("protocol") == nil {
+		return fmt.Sprintf("@%s,%s,%s", n.get("base").str(), n.get("offset").str(), n.get("len").str())
+	}
+	return n.get("protocol").str() + " " + n.get("field").str()
+}
+
+func printField(name string, n *node) string {
+	switch name {
+	case "ct":
+		return words("ct", n.get("dir").str(), n.get("key").str())
+	case "rt", "socket":
+		return words(name, n.get("key").str())
 	case "numgen":
-		return printChance(words("numgen", only.get("mode").str()), only)
+		return printChance(words("numgen", n.get("mode").str()), n)
 	case "jhash":
-		return printChance("jhash "+printExpr(only.get("expr")), only)
+		return printChance("jhash "+printExpr(n.get("expr")), n)
 	case "symhash":
-		return printChance("symhash", only)
+		return printChance("symhash", n)
+	case "exthdr":
+		if n.get("field") != nil {
+			name = ""
+		}
 	}
-	if isBitwise(name) {
-		return printJoined(only, " "+name+" ")
-	}
-	if name == "exthdr" && only.get("field") != nil {
-		name = ""
-	}
-	return words(name, only.get("name").str(), only.get("field").str())
+	return words(name, n.get("name").str(), n.get("field").str())
 }
 
 func printChance(what string, n *node) string {

@@ -60,6 +60,15 @@ type verdict struct {
 	gone bool
 }
 
+// result is the verdict of a rule that does not jump, or whose chain is not
+// there.
+func (v *verdict) result() netfilter.Verdict {
+	if v.to != nil {
+		return netfilter.Unknown
+	}
+	return v.is
+}
+
 func (v *verdict) text() string {
 	switch {
 	case v.to == nil:
@@ -176,18 +185,20 @@ func (w *walk) run(base *chain) netfilter.Verdict {
 		}
 		steps++
 		w.f.Step(at.chain.where(), w.rs.text(w.rule), w.action, w.rs.at(w.rule.line))
-		switch v := w.verdict; {
-		case v.to != nil && !v.to.declared:
-			return netfilter.Unknown
-		case v.to != nil:
+		v := w.verdict
+		if v.to != nil && v.to.declared {
 			if !v.gone {
 				callers = append(callers, at)
 			}
 			at = frame{chain: v.to}
-		case v.is == netfilter.Return:
+			continue
+		}
+		switch v.result() {
+		case netfilter.Continue:
+		case netfilter.Return:
 			at.next = len(at.chain.rules)
-		case v.is != netfilter.Continue:
-			return v.is
+		default:
+			return v.result()
 		}
 	}
 	w.f.Step(base.where(), "", "unknown: more rules than are followed", w.rs.at(base.line))

@@ -66,6 +66,7 @@ func (s *set) index() {
 	for e := range s.size() {
 		spans := s.span(e)
 		switch {
+		case e == s.rest:
 		case isExact(spans):
 			s.exact[string(keyOf(spans))] = e
 		case len(spans) == 1:
@@ -189,16 +190,6 @@ func (s *set) candidates(regs []reg) (list []int32, sure bool) {
 		return append(list, s.rest), true
 	}
 	return list, false
-}
-
-// scan finds an element as find does, one by one.
-func (s *set) scan(regs []reg) int32 {
-	for e := range s.size() {
-		if s.holds(e, regs) == netfilter.Yes {
-			return e
-		}
-	}
-	return s.rest
 }
 
 // fieldCount reports an error if values are not as many as fields.

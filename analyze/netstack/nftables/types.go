@@ -44,7 +44,7 @@ func dtypes() []dtype {
 		{name: "icmpv6_code", bits: 8, parse: symbols("no-route=0 admin-prohibited=1 addr-unreachable=3 port-unreachable=4 policy-fail=5 reject-route=6")},
 		{name: "igmp_type", bits: 8, parse: symbols("membership-query=17 membership-report-v1=18 membership-report-v2=22 leave-group=23 membership-report-v3=34")},
 		{name: "dscp", bits: 6, parse: symbols("df=0 be=0 cs0=0 lephb=1 cs1=8 af11=10 af12=12 af13=14 cs2=16 af21=18 af22=20 af23=22 cs3=24 af31=26 af32=28 af33=30 cs4=32 af41=34 af42=36 af43=38 cs5=40 va=44 ef=46 cs6=48 cs7=56")},
-		{name: "ecn", bits: 2, parse: symbols("not-ect=0 ect1=1 ect0=2 ce=3")},
+		{name: "ecn", bits: 2, parse: symbols("not-ect=0 ect1=1 ect0=2 ce=3")}, //nolint:misspell // the names of the bits
 		{name: "tcp_flag", bits: 8, parse: symbols("fin=1 syn=2 rst=4 psh=8 ack=16 urg=32 ecn=64 cwr=128")},
 		{name: "fib_addrtype", bits: 32, parse: symbols("unspec=0 unicast=1 local=2 broadcast=3 anycast=4 multicast=5 blackhole=6 unreachable=7 prohibit=8 throw=9 nat=10 xresolve=11")},
 		{name: "pkt_type", bits: 8, parse: symbols("host=0 unicast=0 broadcast=1 multicast=2 other=3")},
@@ -132,7 +132,7 @@ func parseIfindex(s string) (word, bool) {
 		if n == 0 {
 			return word{}, true
 		}
-		return ones, true
+		return ones(), true
 	}
 	return parseIfname(s)
 }

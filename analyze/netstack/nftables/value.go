@@ -11,7 +11,8 @@ import (
 // names of devices and the like are numbers in the order of their bytes.
 type word struct{ hi, lo uint64 }
 
-var ones = word{^uint64(0), ^uint64(0)}
+// ones is all bits.
+func ones() word { return word{^uint64(0), ^uint64(0)} }
 
 func number(n uint64) word { return word{lo: n} }
 
@@ -48,7 +49,7 @@ func (a word) dec() word {
 }
 
 // mask returns a number of n ones.
-func mask(n int) word { return ones.shr(uint(128 - n)) }
+func mask(n int) word { return ones().shr(uint(128 - n)) }
 
 // addrWord turns an address into a number; one that is not valid is 0.
 func addrWord(a netip.Addr) word {
@@ -95,7 +96,7 @@ type reg struct {
 	broke  bool
 }
 
-var broke = reg{broke: true}
+func broken() reg { return reg{broke: true} }
 
 func known(w word) reg         { return reg{v: w} }
 func knownNumber(n uint64) reg { return reg{v: number(n)} }
