@@ -147,8 +147,12 @@ func (r *run) query() route.Query {
 }
 
 // sure ends the journey on one branch if the routing decision depends on what
-// the dump does not tell.
+// the dump does not tell, and on all if a lightweight tunnel takes the packet.
 func (r *run) sure(res route.Result) bool {
+	if res.Encap != "" {
+		r.unknown(fmt.Sprintf("what a lightweight tunnel (encap %s) does: %s", res.Encap, res.Text), res.Evidence)
+		return false
+	}
 	return res.Doubt == nil || !r.forks(*res.Doubt)
 }
 

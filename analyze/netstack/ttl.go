@@ -16,6 +16,8 @@ func (r *run) setTTL(res route.Result) {
 	case p.TTL != 0:
 	case p.Dst.Addr().IsMulticast():
 		p.TTL = 1
+	case res.HopLimit != 0: // RTAX_HOPLIMIT
+		p.TTL = uint8(res.HopLimit)
 	case p.IPv6():
 		limit, _, _ := r.ns.FIB.Conf("ipv6", outDev(res), "hop_limit")
 		p.TTL = uint8(limit)

@@ -39,6 +39,7 @@ func bareFiles() []bareFlag {
 		{"bridge-link", "bridge-link.json", "bridge -j -d link"},
 		{"ip-route4", "ip-route4.json", "ip -j route show table all"},
 		{"ip-route6", "ip-route6.json", "ip -j -6 route show table all"},
+		{"ip-nexthop", "ip-nexthop.json", "ip -j nexthop"},
 		{"ip-rule4", "ip-rule.json", "ip -j rule"},
 		{"ip-rule6", "ip-rule6.json", "ip -j -6 rule"},
 		{"ip-neigh", "ip-neigh.json", "ip -j neigh"},

@@ -72,23 +72,24 @@ func TestRulesWithStrangeSelectors(t *testing.T) {
 	}
 	u16 := func(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
 	for _, c := range []struct {
-		name string
-		msg  []byte
-		ok   bool
-		tos  int
+		name   string
+		msg    []byte
+		unread string
 	}{
-		{"none", rule(), true, 0},
-		{"full port mask", rule(attr(29, u16(0xffff))), true, 0},
-		{"port mask", rule(attr(28, u16(0xff00))), false, 0},
-		{"dscp", rule(attr(25, []byte{10})), true, 40},
-		{"dscp mask", rule(attr(30, []byte{0x30})), false, 0},
-		{"flow label", rule(attr(26, u32(5))), false, 0},
-		{"tunnel id", rule(attr(unix.FRA_TUN_ID, make([]byte, 8))), false, 0},
+		{"none", rule(), ""},
+		{"full port mask", rule(attr(29, u16(0xffff))), ""},
+		{"port mask", rule(attr(28, u16(0xff00))), "sport-mask"},
+		{"dscp", rule(attr(25, []byte{10})), ""},
+		{"dscp mask", rule(attr(30, []byte{0x30})), "dscp-mask"},
+		{"flow label", rule(attr(26, u32(5))), "flowlabel"},
+		{"tunnel id", rule(attr(unix.FRA_TUN_ID, make([]byte, 8))), "tun_id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := parseRule(c.msg)
-			require.Equal(t, c.ok, err == nil)
-			require.Equal(t, c.tos, r.TOS)
+			r := parseRule(c.msg)
+			require.Equal(t, c.unread, r.Unread)
+			if c.name == "dscp" {
+				require.Equal(t, 10, *r.DSCP)
+			}
 			require.Equal(t, 254, r.Table)
 		})
 	}
@@ -150,7 +151,7 @@ func FuzzParse(f *testing.F) {
 		}
 		parseLink(msg)
 		parseAddr(msg, "eth0")
-		_, _ = parseRule(msg)
+		parseRule(msg)
 		_, _ = d.parseRoute(msg)
 		d.addNeighbour(msg)
 		d.parseFDB(msg)

@@ -3,6 +3,7 @@ package netns
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -17,6 +18,7 @@ import (
 const (
 	rtaNexthopID = 30
 	rtaxMTU      = 2
+	rtaxHopLimit = 10
 )
 
 // readRoutes reads every table of both families.
@@ -40,7 +42,7 @@ func (d *dumper) readRoutes() error {
 		}
 	}
 	sortRoutes(d.info.Routes)
-	return incomplete
+	return errors.Join(incomplete, d.resolveHops())
 }
 
 // sortRoutes orders routes by family, table and destination. Routes that are
@@ -72,7 +74,8 @@ func (d *dumper) parseRoute(msg []byte) (nodedump.Route, error) {
 		Metric: a.num(unix.RTA_PRIORITY), TOS: int(msg[3]),
 		MTU:   a.nest(unix.RTA_METRICS).num(rtaxMTU),
 		Flags: hopFlags(binary.NativeEndian.Uint32(msg[8:])),
-		Encap: encapName(a.num(unix.RTA_ENCAP_TYPE)),
+		Encap: encapName(a.num(unix.RTA_ENCAP_TYPE)), NHID: a.num(rtaNexthopID),
+		HopLimit: a.nest(unix.RTA_METRICS).num(rtaxHopLimit), Pref: routerPref(a[unix.RTA_PREF]),
 	}
 	if a.has(unix.RTA_TABLE) {
 		r.Table = a.num(unix.RTA_TABLE)
@@ -81,10 +84,15 @@ func (d *dumper) parseRoute(msg []byte) (nodedump.Route, error) {
 		return r, truncated("routes that depend on the source are left out, such as to " + r.Dst)
 	}
 	r.NextHops = d.parseHops(a[unix.RTA_MULTIPATH])
-	if a.has(rtaNexthopID) && r.Dev == "" && len(r.NextHops) == 0 && r.Type == "" {
-		return r, truncated("routes that show only a nexthop object are left out, such as to " + r.Dst)
-	}
 	return r, nil
+}
+
+// routerPref names the preference of a router, "" for medium (RFC 4191).
+func routerPref(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	return pick(int(b[0]&3), "", "high", "", "low")
 }
 
 // parseHops reads the ways of a multipath route.
@@ -97,7 +105,7 @@ func (d *dumper) parseHops(b []byte) (hops []nodedump.NextHop) {
 		a := parseAttrs(b[unix.SizeofRtNexthop:size])
 		hops = append(hops, nodedump.NextHop{
 			Dev: d.devName(int(binary.NativeEndian.Uint32(b[4:]))), Via: a.gateway(),
-			Weight: int(b[3]) + 1, Flags: hopFlags(uint32(b[2])),
+			Weight: int(b[3]) + 1, Flags: hopFlags(uint32(b[2])), Encap: encapName(a.num(unix.RTA_ENCAP_TYPE)),
 		})
 		b = b[min(len(b), (size+3)&^3):]
 	}

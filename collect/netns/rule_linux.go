@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -16,16 +17,17 @@ const fibRuleInvert = 2
 
 // Selectors that golang.org/x/sys lacks.
 const (
-	fraDSCP      = 25
-	fraSPortMask = 28
-	fraDPortMask = 29
-	fraDSCPMask  = 30
+	fraDSCP          = 25
+	fraFlowlabel     = 26
+	fraFlowlabelMask = 27
+	fraSPortMask     = 28
+	fraDPortMask     = 29
+	fraDSCPMask      = 30
 )
 
 // readRules reads the policy routing rules of both families, in the order in
 // which the kernel asks them.
 func (d *dumper) readRules() error {
-	var incomplete error
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		msgs, err := d.conn.all(routeDump(unix.RTM_GETRULE, family, unix.SizeofRtMsg), d.deadline)
 		var rules []nodedump.Rule
@@ -33,11 +35,7 @@ func (d *dumper) readRules() error {
 			if len(msg) < unix.SizeofRtMsg {
 				continue
 			}
-			rule, err := parseRule(msg)
-			if err != nil {
-				incomplete = err
-			}
-			rules = append(rules, rule)
+			rules = append(rules, parseRule(msg))
 		}
 		slices.SortStableFunc(rules, func(a, b nodedump.Rule) int { return a.Priority - b.Priority })
 		d.info.Rules = append(d.info.Rules, rules...)
@@ -45,12 +43,11 @@ func (d *dumper) readRules() error {
 			return fmt.Errorf("IPv%d: %w", familyNumber(byte(family)), err)
 		}
 	}
-	return incomplete
+	return nil
 }
 
-// parseRule reads one rule. It is returned also with an error, which says that
-// the rule has a selector that could not be written down.
-func parseRule(msg []byte) (nodedump.Rule, error) {
+// parseRule reads one rule.
+func parseRule(msg []byte) nodedump.Rule {
 	a := after(msg, unix.SizeofRtMsg)
 	family := familyNumber(msg[0])
 	r := nodedump.Rule{
@@ -77,14 +74,17 @@ func parseRule(msg []byte) (nodedump.Rule, error) {
 		}
 	}
 	if a.has(fraDSCP) {
-		r.TOS = a.num(fraDSCP) << 2
+		n := a.num(fraDSCP)
+		r.DSCP = &n
 	}
-	return r, a.strangeSelector(r.Priority)
+	r.Unread = a.strangeSelectors()
+	return r
 }
 
-// strangeSelector complains about a selector that a Rule has no field for:
-// such a rule must not look as if it had none.
-func (a attrs) strangeSelector(priority int) error {
+// strangeSelectors names the selectors that a Rule has no field for: such a rule
+// must not look as if it had none.
+func (a attrs) strangeSelectors() string {
+	var names []string
 	for typ := range a {
 		strange := typ > unix.FRA_DPORT_RANGE || typ == unix.FRA_TUN_ID
 		switch typ {
@@ -96,10 +96,28 @@ func (a attrs) strangeSelector(priority int) error {
 			strange = a.num(typ) != 0x3f
 		}
 		if strange {
-			return truncated(fmt.Sprintf("rule %d has a selector that is not known here (attribute %d)", priority, typ))
+			names = append(names, selectorName(typ))
 		}
 	}
-	return nil
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// selectorName names an attribute of a rule (include/uapi/linux/fib_rules.h).
+func selectorName(typ uint16) string {
+	switch typ {
+	case unix.FRA_TUN_ID:
+		return "tun_id"
+	case fraSPortMask:
+		return "sport-mask"
+	case fraDPortMask:
+		return "dport-mask"
+	case fraDSCPMask:
+		return "dscp-mask"
+	case fraFlowlabel, fraFlowlabelMask:
+		return "flowlabel"
+	}
+	return fmt.Sprintf("attribute-%d", typ)
 }
 
 // unlessMinusOne returns a number, nil if it is not there or -1.

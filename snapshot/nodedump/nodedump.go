@@ -260,7 +260,10 @@ type Route struct {
 	MTU      int       `json:"mtu,omitempty"`
 	Flags    []string  `json:"flags,omitempty"` // onlink dead linkdown ...
 	NextHops []NextHop `json:"nexthops,omitempty"`
-	Encap    string    `json:"encap,omitempty"` // kind of a lightweight tunnel
+	Encap    string    `json:"encap,omitempty"`    // kind of a lightweight tunnel
+	HopLimit int       `json:"hopLimit,omitempty"` // of what is sent by the route, 0 if the sysctl says
+	Pref     string    `json:"pref,omitempty"`     // of an IPv6 router: high or low, "" is medium
+	NHID     int       `json:"nhid,omitempty"`     // next hop object that the hops are from, 0 if there is none
 	Line     int       `json:"-"`
 }
 
@@ -270,6 +273,7 @@ type NextHop struct {
 	Via    string   `json:"via,omitempty"`
 	Weight int      `json:"weight"`
 	Flags  []string `json:"flags,omitempty"`
+	Encap  string   `json:"encap,omitempty"` // kind of a lightweight tunnel
 }
 
 // A Rule is one policy routing rule.
@@ -284,6 +288,7 @@ type Rule struct {
 	Mark              uint32 `json:"mark,omitempty"`
 	Mask              uint32 `json:"mask,omitempty"`
 	TOS               int    `json:"tos,omitempty"`
+	DSCP              *int   `json:"dscp,omitempty"` // nil is any; unlike TOS all six bits count
 	IPProto           string `json:"ipproto,omitempty"`
 	SPort             string `json:"sport,omitempty"` // "53" or "1000-2000"
 	DPort             string `json:"dport,omitempty"`
@@ -294,6 +299,7 @@ type Rule struct {
 	Goto              int    `json:"goto,omitempty"`
 	SuppressPrefixLen *int   `json:"suppressPrefixLen,omitempty"`
 	SuppressIfGroup   *int   `json:"suppressIfGroup,omitempty"`
+	Unread            string `json:"unread,omitempty"` // selectors that there is no field for: whether the rule matches depends on them too
 	Line              int    `json:"-"`
 }
 

@@ -33,7 +33,7 @@ const (
 // Files returns the names of the files that a namespace is read from, in the
 // order of docs/bundle-format.md.
 func Files() []string {
-	return []string{"ip-link.json", "ip-addr.json", "bridge-link.json", "ip-route4.json", "ip-route6.json", "ip-rule.json", "ip-rule6.json",
+	return []string{"ip-link.json", "ip-addr.json", "bridge-link.json", "ip-route4.json", "ip-route6.json", "ip-nexthop.json", "ip-rule.json", "ip-rule6.json",
 		"ip-neigh.json", "bridge-fdb.json", "bridge-vlan.json", "wg-dump.txt", "ss.txt", "sysctl.txt", "iptables-save.txt", "iptables-legacy-save.txt", "ip6tables-save.txt",
 		"ip6tables-legacy-save.txt", "nft.json", "ipset.txt", "ipvsadm.txt", "conntrack.txt"}
 }

@@ -145,13 +145,15 @@ func routesOfText(data []byte, convert func(*rawRoute, int) (nodedump.Route, err
 func (r *rawRoute) word(w *words, key string) {
 	texts := map[string]*string{"from": &r.From, "dev": &r.Dev, "src": &r.Src, "encap": &r.Encap}
 	names := map[string]*word{"table": &r.Table, "proto": &r.Protocol, "scope": &r.Scope, "pref": &r.Pref}
-	numbers := map[string]*number{"metric": &r.Metric, "tos": &r.TOS}
+	numbers := map[string]*number{"metric": &r.Metric, "tos": &r.TOS, "nhid": &r.NHID}
 	if w.take(key, texts, names, numbers) {
 		return
 	}
 	switch key {
 	case "via":
 		r.Gateway, r.Via = w.via()
+	case "hoplimit":
+		r.Metrics = append(r.Metrics, rawMetrics{HopLimit: w.number(key)})
 	case "mtu":
 		r.mtu(w)
 	case "onlink", "linkdown", "dead", "pervasive", "offload", "trap":
@@ -179,6 +181,8 @@ func hopOf(w *words) (h rawNextHop) {
 			h.Dev = w.value(key)
 		case "weight":
 			h.Weight = w.number(key)
+		case "encap":
+			h.Encap = w.value(key)
 		case "onlink", "linkdown", "dead", "offload", "trap":
 			h.Flags = append(h.Flags, key)
 		}

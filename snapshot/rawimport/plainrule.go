@@ -33,7 +33,8 @@ func rulesOfText(data []byte, convert func(*rawRule, int) (nodedump.Rule, error)
 // reports whether it is one.
 func (r *rawRule) selector(w *words, key string) bool {
 	texts := map[string]*string{"from": &r.Src, "to": &r.Dst, "iif": &r.IIf, "oif": &r.OIf}
-	names := map[string]*word{"fwmark": &r.Mark, "ipproto": &r.IPProto, "sport": &r.SPort, "dport": &r.DPort}
+	names := map[string]*word{"fwmark": &r.Mark, "ipproto": &r.IPProto, "sport": &r.SPort, "dport": &r.DPort,
+		"dscp": &r.DSCP, "flowlabel": &r.FlowLabel, "tun_id": &r.TunID}
 	if w.take(key, texts, names, map[string]*number{"tos": &r.TOS, "dsfield": &r.TOS}) {
 		return true
 	}

@@ -32,6 +32,7 @@ type bad struct {
 func (r *reader) readAll() {
 	r.interfaces()
 	r.routes()
+	r.nextHops()
 	r.rules()
 	section(r, "neighbours", "ip-neigh.json", parseNeighbours, &r.info.Neighbours)
 	section(r, "fdb", "bridge-fdb.json", parseFDB, &r.info.FDB)

@@ -59,6 +59,7 @@ type rawRoute struct {
 	NextHops []rawNextHop `json:"nexthops"`
 	Encap    string       `json:"encap"`
 	Pref     word         `json:"pref"` // of a router, which only IPv6 has
+	NHID     number       `json:"nhid"`
 }
 
 type rawVia struct {
@@ -66,7 +67,8 @@ type rawVia struct {
 }
 
 type rawMetrics struct {
-	MTU number `json:"mtu"`
+	MTU      number `json:"mtu"`
+	HopLimit number `json:"hoplimit"`
 }
 
 type rawNextHop struct {
@@ -75,6 +77,7 @@ type rawNextHop struct {
 	Dev     string   `json:"dev"`
 	Weight  number   `json:"weight"`
 	Flags   []string `json:"flags"`
+	Encap   string   `json:"encap"`
 }
 
 // parseRoutes reads "ip -j -4|-6 route show table all", or what it prints
@@ -94,7 +97,10 @@ func parseRoutes(data []byte, version int) ([]nodedump.Route, []bad, error) {
 func (r *rawRoute) convert(version int) (nodedump.Route, error) {
 	out := nodedump.Route{
 		Family: version, Type: r.Type, Dev: r.Dev, Scope: string(r.Scope), Protocol: string(r.Protocol),
-		Metric: int(r.Metric), TOS: int(r.TOS), Encap: r.Encap,
+		Metric: int(r.Metric), TOS: int(r.TOS), Encap: r.Encap, NHID: int(r.NHID),
+	}
+	if r.Pref != "medium" {
+		out.Pref = string(r.Pref)
 	}
 	if len(r.Flags) > 0 {
 		out.Flags = r.Flags
@@ -106,7 +112,7 @@ func (r *rawRoute) convert(version int) (nodedump.Route, error) {
 		out.Scope = ""
 	}
 	for _, m := range r.Metrics {
-		out.MTU = int(m.MTU)
+		out.MTU, out.HopLimit = max(out.MTU, int(m.MTU)), max(out.HopLimit, int(m.HopLimit))
 	}
 	if r.Dst == "" {
 		return out, errors.New("a route without dst")
@@ -134,7 +140,7 @@ func (r *rawRoute) convert(version int) (nodedump.Route, error) {
 
 func (h *rawNextHop) convert() (nodedump.NextHop, error) {
 	via, err := gateway(h.Gateway, h.Via)
-	out := nodedump.NextHop{Dev: h.Dev, Via: via, Weight: max(1, int(h.Weight))}
+	out := nodedump.NextHop{Dev: h.Dev, Via: via, Weight: max(1, int(h.Weight)), Encap: h.Encap}
 	if len(h.Flags) > 0 {
 		out.Flags = h.Flags
 	}

@@ -34,6 +34,12 @@ type rawRule struct {
 	DPort      word    `json:"dport"`
 	DPortStart word    `json:"dport_start"`
 	DPortEnd   word    `json:"dport_end"`
+	SPortMask  word    `json:"sport_mask"`
+	DPortMask  word    `json:"dport_mask"`
+	DSCP       word    `json:"dscp"`
+	DSCPMask   word    `json:"dscp_mask"`
+	FlowLabel  word    `json:"flowlabel"`
+	TunID      word    `json:"tun_id"`
 	UIDStart   word    `json:"uid_start"`
 	UIDEnd     word    `json:"uid_end"`
 	L3MDev     present `json:"l3mdev"`
@@ -75,12 +81,36 @@ func (r *rawRule) convert(version int) (nodedump.Rule, error) {
 		SPort: span(r.SPort, r.SPortStart, r.SPortEnd), DPort: span(r.DPort, r.DPortStart, r.DPortEnd),
 		UIDRange: span("", r.UIDStart, r.UIDEnd),
 	}
+	r.rare(&out)
 	var errs [4]error
 	out.From, errs[0] = ruleAddr(r.Src, r.SrcLen, version)
 	out.To, errs[1] = ruleAddr(r.Dst, r.DstLen, version)
 	out.Mark, out.Mask, errs[2] = mark(r.Mark, r.Mask)
 	errs[3] = r.action(&out)
 	return out, errors.Join(errs[:]...)
+}
+
+// rare sets the selectors that only newer kernels have: those of which a rule has
+// no field are named.
+func (r *rawRule) rare(out *nodedump.Rule) {
+	var unread []string
+	for _, s := range []struct {
+		name  string
+		value word
+	}{{"tun_id", r.TunID}, {"flowlabel", r.FlowLabel}, {"sport-mask", r.SPortMask}, {"dport-mask", r.DPortMask}, {"dscp-mask", r.DSCPMask}} {
+		if s.value != "" {
+			unread = append(unread, s.name)
+		}
+	}
+	if r.DSCP != "" {
+		if n, err := strconv.ParseUint(string(r.DSCP), 0, 6); err == nil {
+			dscp := int(n)
+			out.DSCP = &dscp
+		} else {
+			unread = append(unread, "dscp")
+		}
+	}
+	out.Unread = strings.Join(unread, " ")
 }
 
 // action sets what the rule does.

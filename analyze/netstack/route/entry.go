@@ -19,6 +19,7 @@ type entry struct {
 	scope   scope
 	table   int
 	metric  int
+	pref    int // of an IPv6 router: -1 low, 1 high
 	tos     uint8
 	line    int
 	derived string // of a route that was not dumped: where it comes from
@@ -30,9 +31,10 @@ type hop struct {
 	via    netip.Addr
 	weight float64
 	onlink bool
-	own    bool // via is an address of this namespace: the destination is taken to be on link
-	dead   bool // its device is down or gone
-	idle   bool // no carrier, and the sysctl ignore_routes_with_linkdown is on
+	own    bool   // via is an address of this namespace: the destination is taken to be on link
+	dead   bool   // its device is down or gone
+	encap  string // kind of a lightweight tunnel: what it does to a packet is not known
+	idle   bool   // no carrier, and the sysctl ignore_routes_with_linkdown is on
 }
 
 // addRoute parses r into its table.
@@ -62,6 +64,7 @@ func (f *FIB) newEntry(r *nodedump.Route) (*entry, error) {
 	if r.Type != "" {
 		e.typ = Type(r.Type)
 	}
+	e.pref = map[string]int{"low": -1, "high": 1}[r.Pref]
 	switch e.typ {
 	case TypeUnicast, TypeLocal, TypeBroadcast, TypeMulticast, TypeAnycast,
 		TypeBlackhole, TypeUnreachable, TypeProhibit, TypeThrow:
@@ -116,11 +119,11 @@ func (f *FIB) newHops(e *entry) ([]hop, error) {
 		if r.Dev == "" {
 			return nil, errors.New("no device")
 		}
-		ways = []nodedump.NextHop{{Dev: r.Dev, Via: r.Via, Weight: 1, Flags: r.Flags}}
+		ways = []nodedump.NextHop{{Dev: r.Dev, Via: r.Via, Weight: 1, Flags: r.Flags, Encap: r.Encap}}
 	}
 	hops := make([]hop, 0, len(ways))
 	for _, w := range ways {
-		h := hop{dev: w.Dev, weight: float64(max(w.Weight, 1)), onlink: slices.Contains(w.Flags, "onlink")}
+		h := hop{dev: w.Dev, weight: float64(max(w.Weight, 1)), onlink: slices.Contains(w.Flags, "onlink"), encap: w.Encap}
 		if w.Via != "" {
 			via, err := netip.ParseAddr(w.Via)
 			if err != nil {

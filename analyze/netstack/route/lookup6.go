@@ -49,7 +49,11 @@ func (f *FIB) best6(entries []*entry, fl *flow, reachable bool) (a answer) {
 	best := -1
 	for _, e := range entries {
 		for i := range e.hops {
-			if score := f.score6(&e.hops[i], fl, reachable); score > best {
+			score := f.score6(&e.hops[i], fl, reachable)
+			if score >= 0 {
+				score += 4 * (e.pref + 2) // IPV6_DECODE_PREF
+			}
+			if score > best {
 				best = score
 				a = answer{entry: e, hop: i}
 			}
@@ -58,8 +62,8 @@ func (f *FIB) best6(entries []*entry, fl *flow, reachable bool) (a answer) {
 	return a
 }
 
-// score6 is rt6_score_route with find_match, -1 if h cannot be used. Router
-// preferences, which no dump shows, count as medium.
+// score6 is rt6_score_route with find_match but for the preference of the
+// router, -1 if h cannot be used.
 func (f *FIB) score6(h *hop, fl *flow, reachable bool) int {
 	score := 0
 	if fl.near == "" || fl.near == h.dev {

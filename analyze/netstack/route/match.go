@@ -7,8 +7,10 @@ import (
 )
 
 // matches is fib_rule_match with fib4_rule_match and fib6_rule_match.
+// A rule with selectors that are not known matches if it may.
 func (r *rule) matches(fl *flow, d *devices) bool {
-	return r.selects(fl, d) != r.Not
+	selected := r.selects(fl, d)
+	return selected != r.Not || selected && r.Unread != ""
 }
 
 func (r *rule) selects(fl *flow, d *devices) bool {
@@ -27,6 +29,7 @@ func (r *rule) selectsPacket(fl *flow) bool {
 	switch {
 	case !covers(r.from, fl.src), !covers(r.to, fl.dst),
 		r.TOS != 0 && uint8(r.TOS) != fl.tos&r.tosMask(),
+		r.DSCP != nil && uint8(*r.DSCP<<2) != fl.tos&0xfc,
 		r.proto != 0 && r.proto != fl.proto,
 		!r.sport.has(fl.sport), !r.dport.has(fl.dport):
 		return false

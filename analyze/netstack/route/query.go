@@ -44,6 +44,8 @@ type Result struct {
 	Src      netip.Addr   // Query.Src, or what a local sender without an address uses; zero if there is none
 	Table    int          // of the route, 0 if there is none
 	MTU      int          // of the route in bytes, 0 if it has none
+	HopLimit int          // of what is sent by the route, 0 if the sysctl says
+	Encap    string       // kind of the lightweight tunnel that takes the packet, "" if none does: what it does is not known
 	OnLink   bool         // Via is reachable by Dev although no route says so
 	Scope    string       // global site link host nowhere
 	Text     string       // the route as ip prints it, "" if there is none

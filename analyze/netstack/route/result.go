@@ -13,7 +13,7 @@ func (f *FIB) result(q Query, a answer, doubt *model.Doubt) Result {
 	r := Result{Type: e.typ, Prefix: e.prefix, Src: q.Src, Table: e.table, Scope: e.scope.String(),
 		Text: e.text(), Evidence: f.evidence(e.line), Rule: a.rule.described(), Doubt: doubt}
 	if e.route != nil {
-		r.MTU = e.route.MTU
+		r.MTU, r.HopLimit = e.route.MTU, e.route.HopLimit
 	}
 	if len(e.hops) > 0 && !e.refuses() {
 		r.take(&e.hops[a.hop])
@@ -22,7 +22,7 @@ func (f *FIB) result(q Query, a answer, doubt *model.Doubt) Result {
 }
 
 func (r *Result) take(h *hop) {
-	r.Dev, r.Via, r.OnLink = h.dev, h.via, h.onlink
+	r.Dev, r.Via, r.OnLink, r.Encap = h.dev, h.via, h.onlink, h.encap
 	if h.own {
 		r.Via = netip.Addr{}
 	}

@@ -19,6 +19,9 @@ func (f *FIB) ask(fl *flow) (answer, *model.Doubt) {
 		if !r.matches(fl, &f.devices) {
 			continue
 		}
+		if r.Unread != "" && doubt == nil && r.selects(fl, &f.devices) {
+			doubt = &model.Doubt{What: "whether a policy rule matches by " + r.Unread + ": " + r.String(), Evidence: r.evidence}
+		}
 		switch r.kind {
 		case actNop:
 		case actGoto:
