@@ -25,6 +25,9 @@ func (r *run) deliver(in string) {
 	case !p.Protocol.HasPorts():
 		r.deliverOther()
 	default:
+		if r.f.TProxy.IsValid() {
+			p.Dst = r.f.TProxy
+		}
 		r.listened(r.ns.Sockets.Lookup(p, in))
 	}
 }

@@ -209,7 +209,8 @@ func targetDSCP(options []option) (target, error) {
 	return &setTOS{value << 2, 0xfc}, err
 }
 
-// tproxy hands the packet to a local socket, or drops it if there is none.
+// tproxy hands the packet to a local socket that is transparent, or drops it if
+// there is none (tproxy_tg4 in net/netfilter/xt_TPROXY.c).
 type tproxy struct {
 	ip          *addrMatch
 	port        uint16
@@ -247,14 +248,11 @@ func (t *tproxy) apply(f *netfilter.Frame, at string) (netfilter.Verdict, string
 	}
 	asked := *f
 	asked.Packet.Dst = to
-	switch f.Env.HasSocket(&asked) {
-	case netfilter.No:
+	if f.Env.HasSocket(&asked) == netfilter.No ||
+		!f.Choices.Doubt(model.Doubt{What: "whether a transparent socket waits at " + to.String() + " (-j TPROXY)", Evidence: at}) {
 		return netfilter.Drop, "drop: no socket for tproxy to " + to.String()
-	case netfilter.Maybe:
-		if !f.Choices.Doubt(model.Doubt{What: "which sockets there are is not known (-j TPROXY)", Evidence: at}) {
-			return netfilter.Drop, "drop: no socket for tproxy to " + to.String()
-		}
 	}
 	f.Packet.Mark = f.Packet.Mark&^t.mask ^ t.value
-	return netfilter.Unknown, "tproxy to " + to.String()
+	f.TProxy = to
+	return netfilter.Accept, "tproxy to " + to.String()
 }

@@ -168,12 +168,13 @@ type Frame struct {
 	PhysIn, PhysOut string // bridge ports, of a bridged packet
 	Bridged         bool   // seen by br_netfilter on its way through a bridge
 	Ct              Ct
-	NoTrack         bool      // set by NOTRACK in raw
-	Bound           bool      // a rule has decided about the translation that is open at this hook (nf_nat_initialized)
-	Blind           bool      // devices or routes were not collected: Out is "" in FORWARD, OUTPUT and POSTROUTING where nobody knows it, and what Env knows no address for may have one
-	ChangedSets     []string  // ipsets that rules have added the packet to, or taken it out of
-	RejectWith      string    // set by REJECT: "icmp-port-unreachable", "tcp-reset", ...
-	Learned         []Learned // what rules have entered into sets of nftables, the last at the end
+	NoTrack         bool           // set by NOTRACK in raw
+	Bound           bool           // a rule has decided about the translation that is open at this hook (nf_nat_initialized)
+	Blind           bool           // devices or routes were not collected: Out is "" in FORWARD, OUTPUT and POSTROUTING where nobody knows it, and what Env knows no address for may have one
+	TProxy          netip.AddrPort // where the socket waits that TPROXY has given the packet to; invalid if it has not
+	ChangedSets     []string       // ipsets that rules have added the packet to, or taken it out of
+	RejectWith      string         // set by REJECT: "icmp-port-unreachable", "tcp-reset", ...
+	Learned         []Learned      // what rules have entered into sets of nftables, the last at the end
 	Env             Env
 	Choices         *Choices
 	Trace           []model.Step
