@@ -115,7 +115,18 @@ const (
 type LinkAttribute struct {
 	Interface string // "" if unknown
 	PeerIndex int    // 0 unless the interface is a veth
+	Entry     Entry  // how a packet enters the namespace by it
 }
+
+// An Entry is how a packet enters a namespace at a device.
+type Entry uint8
+
+// The ways in. The zero value is the usual one.
+const (
+	EntryWire   Entry = iota // it comes in by the device
+	EntryAbove               // a device of another namespace that stands on it (a macvlan, ipvlan or VLAN) sends it
+	EntrySocket              // it is given to the sockets at once, for hooks have seen it elsewhere (ipvlan in mode l3s)
+)
 
 // A Link is an edge of a [PacketPath]. The sender fills everything but
 // Destination, which only the walker sets; after that nobody changes it.

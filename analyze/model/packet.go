@@ -18,7 +18,9 @@ const (
 	SCTP   Protocol = "sctp"
 	ICMP   Protocol = "icmp"
 	ICMPv6 Protocol = "ipv6-icmp"
-	IPIP   Protocol = "ipencap" // outer header of an IP-in-IP tunnel
+	IPIP   Protocol = "ipencap" // outer header of a tunnel that carries IPv4
+	IPv6   Protocol = "ipv6"    // outer header of a tunnel that carries IPv6: sit, ip6tnl
+	GRE    Protocol = "gre"
 )
 
 // HasPorts reports whether packets of p carry ports.
@@ -58,10 +60,44 @@ type Packet struct {
 	AnyPort bool   // the port of the one who began the conversation stands for any that a kernel may choose: entries of a dump are not about it
 
 	SrcMAC, DstMAC string // of the frame that carries it; "" where there is none
+	Tags           [2]Tag // VLAN tags of that frame, the outer one first
 
 	About *Packet // the packet that an ICMP error quotes, as the sender of the error saw it; not modified once set
 	Encap *Packet // inner packet of a tunnel; not modified once set
-	VNI   int     // valid iff Encap is set and the tunnel is a VXLAN
+	VNI   int     // valid iff Encap is set and the tunnel is a VXLAN or geneve
+	Key   GREKey  // valid iff Encap is set and Protocol is GRE
+	Ether bool    // Encap travels with its Ethernet header: VXLAN, geneve, gretap
+	NoSum bool    // UDP over IPv6 without a checksum
+}
+
+// A Tag is a VLAN tag of a frame. The zero value is none.
+type Tag struct {
+	Present bool
+	Service bool // 802.1ad, not 802.1Q
+	ID      uint16
+}
+
+// A GREKey is the key in a GRE header. The zero value is a header without one.
+type GREKey struct {
+	Present bool
+	Key     uint32
+}
+
+// Push returns p with a tag around its frame. It reports false if the frame has
+// two already.
+func (p Packet) Push(t Tag) (Packet, bool) {
+	if p.Tags[1].Present {
+		return p, false
+	}
+	t.Present = true
+	p.Tags = [2]Tag{t, p.Tags[0]}
+	return p, true
+}
+
+// Pop returns p without its outer tag.
+func (p Packet) Pop() Packet {
+	p.Tags = [2]Tag{p.Tags[1], {}}
+	return p
 }
 
 // IPv6 reports whether p is an IPv6 packet.
@@ -97,6 +133,11 @@ func (p Packet) String() string {
 		s = fmt.Sprintf("%s type %d code %d", s, p.ICMPType, p.ICMPCode)
 	case p.Kind != KindOpen:
 		s += " " + p.Kind.String()
+	}
+	for _, t := range p.Tags {
+		if t.Present {
+			s += fmt.Sprintf(" vlan %d", t.ID)
+		}
 	}
 	if p.Encap != nil {
 		s += " (" + p.Encap.String() + ")"

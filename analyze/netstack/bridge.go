@@ -2,165 +2,133 @@ package netstack
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
-	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // bridge takes a frame that came in by a port (br_handle_frame).
 func (r *run) bridge(port, bridge *nodedump.Interface) {
-	if !r.portWorks(port) {
+	if state := portState(port); state != "forwarding" && state != "learning" {
+		r.blocked(port)
 		return
 	}
 	if !Up(bridge) {
 		r.down(bridge)
 		return
 	}
-	if bridge.Bridge != nil && bridge.Bridge.VLANFiltering {
-		r.unknown("what VLAN filtering of bridge "+bridge.Name+" does with a frame", r.ns.at(bridge.Line))
+	r.step("bridge "+bridge.Name, "", "in by port "+port.Name, r.ns.at(port.Line))
+	if r.f.Packet.DstMAC == bridge.MAC {
+		r.to = toHost
+	}
+	if !r.callsNetfilter(bridge) {
+		r.bridgeSwitch(port, bridge)
 		return
 	}
-	r.step("bridge "+bridge.Name, "", "in by port "+port.Name, r.ns.at(port.Line))
-	if r.f.Packet.DstMAC == port.MAC && bridge.MAC != "" {
-		r.f.Packet.DstMAC = bridge.MAC
+	r.bridgeNetfilter(port, bridge)
+}
+
+// portState is the state of a bridge port; one that is not known forwards.
+func portState(port *nodedump.Interface) string {
+	if port.Port == nil || port.Port.State == "" {
+		return "forwarding"
 	}
+	return port.Port.State
+}
+
+// blocked ends the journey of a frame at a port that does not forward.
+func (r *run) blocked(port *nodedump.Interface) {
+	r.end(model.Dropped, "bridge/port-state", fmt.Sprintf("bridge port %s is %s", port.Name, portState(port)), r.ns.at(port.Line))
+}
+
+// bridgeSwitch decides where a frame goes that came in by a port
+// (br_handle_frame_finish).
+func (r *run) bridgeSwitch(port, bridge *nodedump.Interface) {
+	if !r.classify(bridge, port) || !r.unlocked(port, bridge) {
+		return
+	}
+	if portState(port) != "forwarding" {
+		r.blocked(port)
+		return
+	}
+	if group(r.f.Packet.DstMAC) {
+		r.flooded(bridge)
+		return
+	}
+	out, evidence, local := r.fdbPort(bridge)
 	switch {
-	case r.callsNetfilter(bridge):
-		r.bridgeNetfilter(port, bridge)
-	case r.forBridge(bridge):
-		r.frame(bridge)
+	case local || r.forBridge(bridge):
+		r.passUp(bridge)
+	case out != nil:
+		r.bridgeForward(port, bridge, out, evidence)
 	default:
-		r.bypassed(bridge)
-		r.bridgeForward(port, bridge)
+		if out, evidence, ok := r.flood(bridge); ok {
+			r.bridgeForward(port, bridge, out, evidence)
+		}
 	}
 }
 
-// floods reports whether a port gets frames to addresses that the forwarding
-// database does not know.
-func floods(port *nodedump.Interface) bool {
-	return Up(port) && Forwards(port) && (port.Port == nil || !port.Port.NoFlood)
-}
-
-func (r *run) portWorks(port *nodedump.Interface) bool {
-	if !Forwards(port) {
-		r.end(model.Dropped, "bridge/port-state", fmt.Sprintf("bridge port %s is %s", port.Name, port.Port.State), r.ns.at(port.Line))
-		return false
-	}
-	return true
-}
-
-// forBridge reports whether the frame is given to the host: it bears the bridge's
-// own address, or that of one of its ports. Of these only the one that it came in
-// by makes the host take it (eth_type_trans).
-func (r *run) forBridge(bridge *nodedump.Interface) bool {
-	mac := r.f.Packet.DstMAC
-	if mac == "" || mac == bridge.MAC || mac == broadcastMAC {
+// unlocked ends the journey of a frame that a locked port takes from nobody but
+// those that the database has there (BR_PORT_LOCKED).
+func (r *run) unlocked(port, bridge *nodedump.Interface) bool {
+	if port.Port == nil || !port.Port.Locked {
 		return true
 	}
-	for _, p := range r.ns.ports[bridge.Name] {
-		if p.MAC == mac {
+	src := r.f.Packet.SrcMAC
+	for _, e := range r.entries(bridge, src) {
+		if e.Dev == port.Name && !localEntry(e) {
 			return true
 		}
 	}
+	if src == "" {
+		r.unknown("from whom the frame is that locked port "+port.Name+" gets", r.ns.at(port.Line))
+		return false
+	}
+	r.end(model.Dropped, "", fmt.Sprintf("locked port %s takes no frames from %s", port.Name, src), r.ns.at(port.Line))
 	return false
 }
 
-// callsNetfilter reports whether bridged packets are shown to iptables: the
-// sysctl, or the bridge's own switch.
-func (r *run) callsNetfilter(bridge *nodedump.Interface) bool {
-	name, own := "net.bridge.bridge-nf-call-iptables", (*bool)(nil)
-	if b := bridge.Bridge; b != nil {
-		own = b.NFCallIPT
-		if r.f.Packet.IPv6() {
-			own = b.NFCallIP6T
-		}
+// flooded ends the journey of a frame to a group: all ports get one, and the
+// host, if it is a broadcast; of a multicast, those that want it, which no dump
+// shows.
+func (r *run) flooded(bridge *nodedump.Interface) {
+	if r.f.Packet.DstMAC == broadcastMAC {
+		r.passUp(bridge)
+		return
 	}
-	if r.f.Packet.IPv6() {
-		name = "net.bridge.bridge-nf-call-ip6tables"
+	what := "which ports of " + bridge.Name + " get a multicast frame"
+	if b := bridge.Bridge; b == nil || !b.NoMcastSnoop {
+		what += ": its multicast groups are not collected"
 	}
-	return r.sysctl(name) == "1" || own != nil && *own
+	r.unknown(what, r.ns.at(bridge.Line))
 }
 
-// bypassed notes that an answer is bridged although conntrack would have to
-// translate it back.
-func (r *run) bypassed(bridge *nodedump.Interface) {
-	tuple := r.f.Packet.Tuple()
-	for _, c := range r.flow.Conns(r.ns.ID) {
-		if c.Reply == tuple && c.Original.Invert() != tuple {
-			name := "net.bridge.bridge-nf-call-iptables"
-			r.out.Noted = append(r.out.Noted, model.Suspicion{Level: model.SuspicionLevelFatal, Code: "sysctl/bridge-nf",
-				Message:  fmt.Sprintf("the answer crosses bridge %s without conntrack, so %s is not translated back to %s", bridge.Name, tuple.Src, c.Original.Dst),
-				Evidence: r.sysctlAt(name), Remedy: "sysctl -w " + name + "=1"})
-			return
-		}
+// forBridge reports whether the frame bears the bridge's own address, or that of
+// one of its ports: the host gets it. Of these only the one that it came in by
+// makes the host take it (eth_type_trans).
+func (r *run) forBridge(bridge *nodedump.Interface) bool {
+	mac := r.f.Packet.DstMAC
+	if mac == "" || mac == bridge.MAC {
+		return true
 	}
+	return slices.ContainsFunc(r.ns.ports[bridge.Name], func(p *nodedump.Interface) bool { return p.MAC == mac })
 }
 
-// bridgeNetfilter shows a frame to iptables before the bridge decides where it
-// goes, even one for the host itself (br_nf_pre_routing). If PREROUTING leaves
-// its destination alone, the frame's address decides, and the host does not run
-// PREROUTING a second time (ip_sabotage_in).
-func (r *run) bridgeNetfilter(port, bridge *nodedump.Interface) {
-	dst := r.f.Packet.Dst.Addr()
-	r.f.Bridged, r.f.PhysIn = true, port.Name
-	if !r.hook(netfilter.Prerouting, bridge.Name, "") {
+// passUp gives a frame to the bridge's own device (br_pass_frame_up).
+func (r *run) passUp(bridge *nodedump.Interface) {
+	if !r.allowed(bridge, bridge) {
+		r.notMember(bridge, bridge)
 		return
 	}
-	switch {
-	case r.f.Packet.Dst.Addr() != dst:
-		r.bridgeTranslated(port, bridge)
-	case r.forBridge(bridge):
-		if r.f.Bridged = false; r.addressed(bridge) {
-			r.route(bridge.Name)
-		}
-	default:
-		r.bridgeForward(port, bridge)
-	}
+	r.strip(bridge, bridge)
+	r.f.Bridged = false
+	r.device(bridge)
 }
 
-// bridgeTranslated sends on a packet whose destination PREROUTING has changed:
-// it is bridged on if it goes behind the same bridge, and otherwise given to the
-// host, whatever address the frame had (br_nf_pre_routing_finish). IPv4 routes
-// nothing for others where forwarding is off, not even behind the same bridge
-// (ip_route_input_slow); IPv6 asks only in ip6_forward, where this packet never
-// comes.
-func (r *run) bridgeTranslated(port, bridge *nodedump.Interface) {
-	q := r.query()
-	q.IIf = bridge.Name
-	res := r.lookup(q)
-	if !r.sure(res) {
-		return
-	}
-	on, _, known := r.ns.FIB.Forwarding(bridge.Name, false)
-	off := known && !on && !r.f.Packet.IPv6()
-	if res.Type != route.TypeUnicast || res.Dev != bridge.Name || off {
-		r.f.Bridged = false
-		r.route(bridge.Name)
-		return
-	}
-	if refused := r.ns.FIB.Validate(q); refused != nil {
-		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
-		return
-	}
-	r.step("route", res.Text, "bridged on after dnat", res.Evidence)
-	r.nexthop = r.f.Packet.Dst.Addr()
-	if res.Via.IsValid() {
-		r.nexthop = res.Via
-	}
-	if r.resolve(bridge) {
-		r.bridgeForward(port, bridge)
-	}
-}
-
-// bridgeForward passes a frame from one port to another (br_forward,
-// br_nf_forward, br_nf_post_routing).
-func (r *run) bridgeForward(in, bridge *nodedump.Interface) {
-	out, evidence, ok := r.portFor(bridge)
-	if !ok {
-		return
-	}
+// bridgeForward passes a frame from one port to another (br_forward).
+func (r *run) bridgeForward(in, bridge, out *nodedump.Interface, evidence string) {
 	r.step("bridge "+bridge.Name, "", "out by port "+out.Name, evidence)
 	if out == in && (in.Port == nil || !in.Port.Hairpin) {
 		r.end(model.Dropped, "bridge/hairpin", fmt.Sprintf("the frame must leave %s by port %s, where it came in, and hairpin mode is off", bridge.Name, in.Name), r.ns.at(in.Line))
@@ -171,14 +139,38 @@ func (r *run) bridgeForward(in, bridge *nodedump.Interface) {
 		r.end(model.Dropped, "", fmt.Sprintf("ports %s and %s are isolated from each other", in.Name, out.Name), r.ns.at(out.Line))
 		return
 	}
-	if r.f.Bridged {
-		r.f.PhysOut = out.Name
-		if !r.hook(netfilter.Forward, bridge.Name, bridge.Name) || !r.hook(netfilter.Postrouting, bridge.Name, bridge.Name) {
-			return
-		}
-		r.confirm()
+	if !r.delivers(bridge, out) {
+		return
 	}
-	r.port(out)
+	r.bypassedBy(bridge)
+	r.strip(bridge, out)
+	if r.bridgedThrough(bridge, out) {
+		r.port(out)
+	}
+}
+
+// bypassedBy is bypassed, unless br_netfilter has seen the frame.
+func (r *run) bypassedBy(bridge *nodedump.Interface) {
+	if !r.f.Bridged {
+		r.bypassed(bridge)
+	}
+}
+
+// delivers reports whether a port takes a frame (should_deliver).
+func (r *run) delivers(bridge, out *nodedump.Interface) bool {
+	switch {
+	case !Up(out):
+		r.down(out)
+	case portState(out) != "forwarding":
+		r.blocked(out)
+	case !r.allowed(bridge, out):
+		r.notMember(bridge, out)
+	case out.Port != nil && out.Port.VLANTunnel:
+		r.unknown("which tunnel key port "+out.Name+" gives to a VLAN", r.ns.at(out.Line))
+	default:
+		return true
+	}
+	return false
 }
 
 // bridgeOut sends a frame that the host itself gives to a bridge
@@ -189,12 +181,25 @@ func (r *run) bridgeOut(bridge *nodedump.Interface) {
 		r.leave(bridge)
 		return
 	}
-	out, evidence, ok := r.portFor(bridge)
-	if !ok {
+	if !r.classify(bridge, bridge) {
 		return
 	}
+	out, evidence, local := r.fdbPort(bridge)
+	if out == nil && local {
+		r.lost(bridge, r.f.Packet.DstMAC)
+		return
+	}
+	if out == nil {
+		var ok bool
+		if out, evidence, ok = r.flood(bridge); !ok {
+			return
+		}
+	}
 	r.step("bridge "+bridge.Name, "", "out by port "+out.Name, evidence)
-	r.port(out)
+	if r.delivers(bridge, out) {
+		r.strip(bridge, out)
+		r.port(out)
+	}
 }
 
 // somewhere reports whether nobody knows by which port of several a frame of
@@ -209,44 +214,81 @@ func (r *run) somewhere(bridge *nodedump.Interface) bool {
 	}
 	n := 0
 	for _, p := range r.ns.ports[bridge.Name] {
-		if floods(p) {
+		if r.floods(bridge, p) {
 			n++
 		}
 	}
 	return n != 1
 }
 
-// port gives the frame to a port's device.
+// port gives the frame to a port's device (br_dev_queue_push_xmit), which
+// takes none that is longer than its MTU.
 func (r *run) port(port *nodedump.Interface) {
 	switch {
 	case !Up(port):
 		r.down(port)
-	case !r.portWorks(port):
-	case port.Kind == "vxlan":
-		r.encapsulate(port)
+	case portState(port) != "forwarding":
+		r.blocked(port)
+	case port.MTU > 0 && r.f.Packet.Size > port.MTU+vlanTag:
+		r.tooLong(port)
 	default:
-		r.leave(port)
+		r.xmit(port)
 	}
 }
 
-// portFor finds the port that leads to the frame's destination: by the
-// forwarding database, or, for an address that it does not know, by asking
-// every port as flooding would.
-func (r *run) portFor(bridge *nodedump.Interface) (port *nodedump.Interface, evidence string, ok bool) {
-	mac := r.f.Packet.DstMAC
+// entries returns the entries of a bridge for a hardware address in the frame's
+// VLAN.
+func (r *run) entries(bridge *nodedump.Interface, mac string) (list []*nodedump.FDBEntry) {
 	for _, e := range r.ns.FDB(bridge.Name, mac) {
-		if dev, found := r.ns.Device(e.Dev); found && dev.Master == bridge.Index {
-			return dev, r.ns.at(e.Line), true
+		if e.VLAN == r.vid && (e.Master == bridge.Name || e.Master == "") {
+			list = append(list, e)
 		}
 	}
-	return r.flood(bridge, mac)
+	return list
 }
 
-// flood finds the port behind which mac is.
-func (r *run) flood(bridge *nodedump.Interface, mac string) (*nodedump.Interface, string, bool) {
+// localEntry reports whether an entry of a bridge gives frames to the host,
+// whichever port it names (BR_FDB_LOCAL): "bridge fdb add" makes such ones
+// unless it is told static or dynamic.
+func localEntry(e *nodedump.FDBEntry) bool { return e.State == "permanent" }
+
+// fdbPort finds the port that the forwarding database names for the frame, nil
+// if it names none; local says that the host gets it (br_fdb_find_rcu). An entry
+// that is about to age out holds until it does.
+func (r *run) fdbPort(bridge *nodedump.Interface) (port *nodedump.Interface, evidence string, local bool) {
+	mac := r.f.Packet.DstMAC
+	for _, e := range r.entries(bridge, mac) {
+		dev, found := r.ns.Device(e.Dev)
+		local := localEntry(e)
+		if local && (!found || dev == bridge) {
+			return nil, r.ns.at(e.Line), true
+		}
+		if !found || dev.Master != bridge.Index {
+			continue
+		}
+		stale := e.State == "stale" && r.leads(dev.Name, mac) == netfilter.No
+		if stale && r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether the entry of %s for %s has aged out", bridge.Name, mac), Evidence: r.ns.at(e.Line)}) {
+			continue
+		}
+		return dev, r.ns.at(e.Line), local
+	}
+	return nil, "", false
+}
+
+// floods reports whether a port gets frames to addresses that the forwarding
+// database does not know (br_flood).
+func (r *run) floods(bridge, port *nodedump.Interface) bool {
+	open := port.Port == nil || !port.Port.NoFlood && !port.Port.ProxyARP
+	return Up(port) && portState(port) == "forwarding" && open && r.allowed(bridge, port)
+}
+
+// flood finds the port behind which the frame's destination is, by asking every
+// port as flooding would.
+func (r *run) flood(bridge *nodedump.Interface) (*nodedump.Interface, string, bool) {
+	mac := r.f.Packet.DstMAC
 	var maybe *nodedump.Interface
 	for _, p := range r.ns.ports[bridge.Name] {
-		if !floods(p) {
+		if !r.floods(bridge, p) {
 			continue
 		}
 		switch r.leads(p.Name, mac) {

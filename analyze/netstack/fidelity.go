@@ -50,7 +50,9 @@ func (ns *NetNS) Fidelity() Fidelity {
 
 // modelled reports whether the simulation knows what devices of a kind do.
 func modelled(kind string) bool {
-	return slices.Contains([]string{"", "loopback", "veth", "bridge", "vxlan", "bond", "team", "tun", "vrf"}, kind)
+	return slices.ContainsFunc(deviceKinds(), func(k DeviceKind) bool {
+		return k.Class != Unknown && k.Kind == kindName(&nodedump.Interface{Kind: kind})
+	})
 }
 
 func tallyOf(what string, p nodedump.Part) Tally {

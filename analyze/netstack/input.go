@@ -7,7 +7,6 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
-	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // input takes a frame from outside (__netif_receive_skb_core).
@@ -26,80 +25,8 @@ func (r *run) input(p model.Packet, dev string) {
 		r.end(model.Dropped, "link/missing", fmt.Sprintf("device %s does not exist", dev), r.ns.Info.File)
 		return
 	}
-	r.device(device)
+	r.arrive(device)
 }
-
-// device hands the packet to what a device belongs to.
-func (r *run) device(dev *nodedump.Interface) {
-	if r.tooDeep() {
-		return
-	}
-	if !Up(dev) {
-		r.down(dev)
-		return
-	}
-	if wire(dev) && r.f.Packet.Size > dev.MTU+vlanTag && dev.MTU > 0 {
-		r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, %s takes %d", r.f.Packet.Size, dev.Name, dev.MTU), r.ns.at(dev.Line))
-		r.out.Remedy = fmt.Sprintf("make the MTU of the sender's path and of %s agree", dev.Name)
-		return
-	}
-	if r.opaque("xdp", dev.Name) || r.opaque("tc-ingress", dev.Name) {
-		return
-	}
-	master, ok := r.ns.Master(dev)
-	switch {
-	case !ok:
-		r.frame(dev)
-	case master.Kind == "bridge":
-		r.bridge(dev, master)
-	case master.Kind == "bond", master.Kind == "team", master.Kind == "vrf":
-		r.frame(master)
-	default:
-		r.unknown(fmt.Sprintf("what %s device %s does with a frame", master.Kind, master.Name), r.ns.at(master.Line))
-	}
-}
-
-// vlanTag is how much longer than its MTU a frame may be that a veth takes
-// (is_skb_forwardable in include/linux/netdevice.h).
-const vlanTag = 4
-
-// wire reports whether frames come in by dev from a wire: a veth, or hardware,
-// of which most discards what is larger than its MTU as a veth does. What comes
-// out of a tunnel is not measured.
-func wire(dev *nodedump.Interface) bool { return dev.Kind == "veth" || dev.Kind == "" }
-
-func (r *run) down(dev *nodedump.Interface) {
-	r.end(model.Dropped, "link/down", fmt.Sprintf("device %s is down", dev.Name), r.ns.at(dev.Line))
-	r.out.Remedy = fmt.Sprintf("ip link set %s up", dev.Name)
-}
-
-// frame gives a frame to the IP layer if it is meant for this device
-// (eth_type_trans; ip_rcv discards PACKET_OTHERHOST).
-func (r *run) frame(dev *nodedump.Interface) {
-	if !r.addressed(dev) {
-		return
-	}
-	if off, at, _ := r.ns.FIB.Conf("ipv6", dev.Name, "disable_ipv6"); r.f.Packet.IPv6() && off != 0 {
-		r.end(model.Dropped, "", "IPv6 is disabled on "+dev.Name, at)
-		return
-	}
-	if r.hook(netfilter.Prerouting, dev.Name, "") {
-		r.route(dev.Name)
-	}
-}
-
-// addressed reports whether a frame bears the address of a device, and ends the
-// journey of one that does not.
-func (r *run) addressed(dev *nodedump.Interface) bool {
-	mac := r.f.Packet.DstMAC
-	if mac == "" || dev.MAC == "" || mac == dev.MAC || mac == broadcastMAC {
-		return true
-	}
-	r.end(model.Dropped, "neigh/wrong", fmt.Sprintf("the frame is for %s, %s has %s", mac, dev.Name, dev.MAC), r.ns.at(dev.Line))
-	return false
-}
-
-const broadcastMAC = "ff:ff:ff:ff:ff:ff"
 
 // route decides where a packet goes that came in by dev (ip_route_input_slow).
 func (r *run) route(in string) {
@@ -211,8 +138,7 @@ func (r *run) localIn(in string) {
 		return
 	}
 	r.confirm()
-	if vxlan, ok := r.vxlanPort(); ok {
-		r.decapsulate(vxlan)
+	if r.tunnelled(in) {
 		return
 	}
 	r.deliver(in)
@@ -221,6 +147,10 @@ func (r *run) localIn(in string) {
 // forward passes a packet on (ip_forward).
 func (r *run) forward(in string, res route.Result) {
 	r.in = in
+	if r.to == toAll {
+		r.end(model.Dropped, "", "a frame to a group is not forwarded", r.ns.Info.File)
+		return
+	}
 	on, evidence, known := r.ns.FIB.Forwarding(in, r.f.Packet.IPv6())
 	switch {
 	case !known && r.f.Choices.Doubt(model.Doubt{What: "whether " + in + " forwards packets", Evidence: r.ns.Info.File}):

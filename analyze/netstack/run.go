@@ -63,6 +63,8 @@ type Outcome struct {
 	Arrived     bool              // it was for this host and passed INPUT, whether or not a socket waits for it
 	RejectWith  string            // what a Rejected one is answered with, in the word of the rule; "" for the others
 
+	Into *Into // whom a device gives it to in another namespace, nil if it leaves by a wire
+
 	innerTold bool           // Answer is about a tunnel's inner packet
 	service   serviceKey     // what a new conversation whose port is not known asked for
 	chosen    netip.AddrPort // where the rules have sent it, once it is confirmed
@@ -142,6 +144,9 @@ type run struct {
 	cast     route.Type // of the address that the packet was delivered at; "" if it was the host's own
 	alone    bool       // Call.Alone
 	told     bool       // the frame's address is what somebody wrote, not what anybody answered
+	to       packetType // of the frame that came in
+	seen     bool       // br_netfilter has shown the frame to PREROUTING (ip_sabotage_in)
+	vid      int        // VLAN of a frame inside a bridge that filters by it, 0 if there is none
 }
 
 // end ends the journey.
@@ -211,6 +216,9 @@ func programDoubt(p *nodedump.Program) string {
 	name := p.Name
 	if name == "" {
 		name = p.Kind
+	}
+	if p.Hook == "qdisc" {
+		return fmt.Sprintf("whether queue %s of %s loses the packet", name, p.Dev)
 	}
 	return fmt.Sprintf("the effect of %s program %s on %s", p.Hook, name, p.Dev)
 }

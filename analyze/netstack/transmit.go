@@ -7,6 +7,7 @@ import (
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -24,23 +25,84 @@ func (r *run) transmit(dev *nodedump.Interface) {
 		r.unplugged(dev)
 		return
 	}
-	if r.opaque("tc-egress", dev.Name) {
-		return
+	r.f.Packet.SrcMAC, r.f.Packet.DstMAC, r.f.Packet.Tags = dev.MAC, "", [2]model.Tag{}
+	if !r.opaque("tc-egress", dev.Name) && r.addresses(dev) {
+		r.xmit(dev)
 	}
-	r.f.Packet.SrcMAC, r.f.Packet.DstMAC = dev.MAC, ""
-	if needsNeighbour(dev) && !r.resolve(dev) {
-		return
+}
+
+// addresses finds the hardware address that the frame is for, and reports
+// whether the journey goes on. A device without neighbours (NOARP) sends to its
+// own address, unless somebody wrote an entry; one with two ends, to all
+// (arp_constructor, ndisc_constructor).
+func (r *run) addresses(dev *nodedump.Interface) bool {
+	next := r.nexthop
+	switch {
+	case ethernet(dev) && next.IsMulticast():
+		r.f.Packet.DstMAC = groupMAC(next)
+		return true
+	case ethernet(dev) && r.out.Route.Type == route.TypeBroadcast:
+		r.f.Packet.DstMAC = broadcastMAC
+		return true
+	case needsNeighbour(dev):
+		return r.resolve(dev)
+	case !ethernet(dev) || dev.Kind == "dummy":
+		return true
 	}
+	if n, evidence, ok := r.ns.Neighbour(dev.Name, r.nexthop); ok && written(n) {
+		r.neighbour(n, evidence)
+		return true
+	}
+	r.f.Packet.DstMAC = dev.MAC
+	if !slices.Contains(dev.Flags, "NOARP") {
+		r.f.Packet.DstMAC = broadcastMAC
+	}
+	return true
+}
+
+// groupMAC is the hardware address of a multicast group (ip_eth_mc_map,
+// ipv6_eth_mc_map).
+func groupMAC(group netip.Addr) string {
+	b := group.AsSlice()
+	if group.Is4() {
+		return fmt.Sprintf("01:00:5e:%02x:%02x:%02x", b[1]&0x7f, b[2], b[3])
+	}
+	return fmt.Sprintf("33:33:%02x:%02x:%02x:%02x", b[12], b[13], b[14], b[15])
+}
+
+// ethernet reports whether frames of a device have Ethernet headers.
+func ethernet(dev *nodedump.Interface) bool {
+	const length = len("00:00:00:00:00:00")
 	switch dev.Kind {
-	case "bridge":
-		r.bridgeOut(dev)
-	case "vxlan":
-		r.encapsulate(dev)
-	case "", "veth", "bond", "team", "tun":
-		r.leave(dev)
-	default:
-		r.strange(dev)
+	case "ipip", "sit", "gre", "ip6tnl", "ip6gre", "vti", "vti6", "wireguard", "xfrm", "loopback":
+		return false
 	}
+	return len(dev.MAC) == length
+}
+
+// xmit gives a frame to a device's queue, and its driver (__dev_queue_xmit).
+func (r *run) xmit(dev *nodedump.Interface) {
+	if r.tooDeep() {
+		return
+	}
+	if !Up(dev) {
+		r.down(dev)
+		return
+	}
+	if Unplugged(dev) {
+		r.end(model.Dropped, "link/down", fmt.Sprintf("device %s has no carrier", dev.Name), r.ns.at(dev.Line))
+		return
+	}
+	if r.opaque("tc-egress", dev.Name) || r.opaque("qdisc", dev.Name) {
+		return
+	}
+	for _, k := range deviceKinds() {
+		if k.Kind == kindName(dev) {
+			k.send(r, dev)
+			return
+		}
+	}
+	r.strange(dev)
 }
 
 // strange ends the journey at a device of a kind that is not modelled.
@@ -78,9 +140,6 @@ func (r *run) emit(p model.Packet, dev string) {
 
 // leave ends the journey in this namespace: the frame is on its way.
 func (r *run) leave(dev *nodedump.Interface) {
-	if r.opaque("tc-egress", dev.Name) {
-		return
-	}
 	if mac := r.f.Packet.DstMAC; r.told && r.wire != nil && r.wire.Lost(r.ns, dev.Name, mac) {
 		r.lost(dev, mac)
 		return
@@ -90,7 +149,7 @@ func (r *run) leave(dev *nodedump.Interface) {
 }
 
 func needsNeighbour(dev *nodedump.Interface) bool {
-	return !slices.Contains(dev.Flags, "NOARP") && !slices.Contains(dev.Flags, "POINTOPOINT") && dev.MAC != ""
+	return !slices.Contains(dev.Flags, "NOARP") && !slices.Contains(dev.Flags, "POINTOPOINT") && ethernet(dev)
 }
 
 // resolve finds the hardware address of the next hop (neigh_resolve_output).

@@ -3,10 +3,10 @@ package netstack
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
-	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -19,13 +19,36 @@ func vxlanHeadroom(ipv6 bool) int {
 	return 50
 }
 
+const nullMAC = "00:00:00:00:00:00"
+
+// A FarEnd is a [Wire] that knows what is behind the other end of a tunnel.
+type FarEnd interface {
+	// Behind answers whether a frame to mac reaches somebody if the VXLAN
+	// device dev of ns sends it to remote with a VNI.
+	Behind(ns *NetNS, dev string, remote netip.Addr, vni int, mac string) netfilter.Answer
+}
+
+// A vtep is one remote end of a VXLAN device (struct vxlan_rdst).
+type vtep struct {
+	addr      netip.Addr
+	port, vni int
+	oif       string
+	evidence  string
+	text      string
+}
+
 // encapsulate puts the frame into a packet to the VTEP that the forwarding
-// database names (vxlan_xmit, vxlan_xmit_one). The mark goes along: it is taken
-// off only between namespaces (skb_scrub_packet).
+// database names (vxlan_xmit).
 func (r *run) encapsulate(dev *nodedump.Interface) {
 	v := dev.VXLAN
-	if v == nil || v.External {
+	switch {
+	case v == nil, v.External, v.GPE, v.VNIFilter:
 		r.unknown("where VXLAN device "+dev.Name+" sends a frame", r.ns.at(dev.Line))
+		return
+	case r.elsewhere(dev):
+		return
+	case v.GBP && r.f.Packet.Mark != 0:
+		r.unknown("whether the other end of "+dev.Name+" takes frames with a group policy", r.ns.at(dev.Line))
 		return
 	}
 	if r.alone && r.f.Packet.DstMAC == "" {
@@ -33,138 +56,282 @@ func (r *run) encapsulate(dev *nodedump.Interface) {
 		r.leave(dev)
 		return
 	}
-	remote, evidence, ok := r.vtep(dev)
-	if !ok {
+	if far, ok := r.vtep(dev); ok {
+		r.toVTEP(dev, far)
+	}
+}
+
+// toVTEP sends the frame to one remote end (vxlan_xmit_one).
+func (r *run) toVTEP(dev *nodedump.Interface, far vtep) {
+	v, inner := dev.VXLAN, r.f.Packet
+	local := v.Local
+	if local == "" {
+		local = v.Local6
+	}
+	src, _ := netip.ParseAddr(local)
+	group, _ := netip.ParseAddr(v.Group)
+	if far.addr.Is6() != (src.Is6() || group.Is6()) && (src.IsValid() || group.IsValid()) {
+		r.end(model.Dropped, "", fmt.Sprintf("%s has no socket of the family of %s", dev.Name, far.addr), far.evidence)
 		return
 	}
-	inner := r.f.Packet
-	r.step("vxlan "+dev.Name, fmt.Sprintf("%s dev %s dst %s", inner.DstMAC, dev.Name, remote), fmt.Sprintf("encapsulate to %s vni %d", remote, v.ID), evidence)
-	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Dst: netip.AddrPortFrom(remote, uint16(v.Port)), Encap: &inner, VNI: v.ID, Mark: inner.Mark, DF: v.DF == "set" || v.DF == "inherit" && inner.DF}
-	if local, err := netip.ParseAddr(v.Local); err == nil {
-		outer.Src = netip.AddrPortFrom(local, vxlanSourcePort)
-	} else {
-		outer.Src = netip.AddrPortFrom(netip.Addr{}, vxlanSourcePort)
+	r.step("vxlan "+dev.Name, far.text, fmt.Sprintf("encapsulate to %s vni %d", far.addr, far.vni), far.evidence)
+	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Src: netip.AddrPortFrom(src, vxlanSourcePort), Dst: netip.AddrPortFrom(far.addr, uint16(far.port)),
+		Encap: &inner, VNI: far.vni, Ether: true, Mark: inner.Mark, TTL: uint8(v.TTL), TOS: dscp(v.TOS, inner), NoSum: v.NoCsum6Tx && far.addr.Is6()}
+	if v.TTLInherit {
+		outer.TTL = inner.TTL
+	}
+	if far.addr.Is4() {
+		outer.DF = v.DF == "set" || v.DF == "inherit" && (inner.DF || inner.IPv6())
 	}
 	if inner.Size > 0 {
-		outer.Size = inner.Size + vxlanHeadroom(remote.Is6())
+		outer.Size = inner.Size + vxlanHeadroom(far.addr.Is6())
 	}
-	r.tunnel(outer, dev)
+	if !v.NoBypass && r.ns.FIB.IsLocal(far.addr) {
+		r.bypass(dev, outer)
+		return
+	}
+	r.wrap(wrapping{dev: dev, outer: outer, oif: far.oif, mark: inner.Mark, headroom: vxlanHeadroom(far.addr.Is6()), fits: fitsVXLAN})
+}
+
+// bypass gives a frame to a VXLAN device of this namespace at once: no hook sees
+// a packet around it (encap_bypass_if_local).
+func (r *run) bypass(dev *nodedump.Interface, outer model.Packet) {
+	for i := range r.ns.Info.Interfaces {
+		d := &r.ns.Info.Interfaces[i]
+		if d.VXLAN == nil || !Up(d) || d.VXLAN.Port != int(outer.Dst.Port()) || d.VXLAN.ID != outer.VNI {
+			continue
+		}
+		r.step("vxlan "+d.Name, "", fmt.Sprintf("from %s without a packet around it", dev.Name), r.ns.at(d.Line))
+		r.f.Packet = outer
+		r.unwrap(d)
+		return
+	}
+	r.end(model.Dropped, "", fmt.Sprintf("%s is an address of this host, which has no VXLAN device %d", outer.Dst.Addr(), outer.VNI), r.ns.at(dev.Line))
 }
 
 // vxlanSourcePort stands for the port that the kernel derives from the inner
 // packet's hash.
 const vxlanSourcePort = 50000
 
-// tunnel sends an outer packet: it is born here like any other, except that
-// its sender hears of no error.
-func (r *run) tunnel(outer model.Packet, dev *nodedump.Interface) {
-	inner := r.f
-	r.f = netfilter.Frame{Packet: outer, Choices: inner.Choices, Env: inner.Env, Trace: inner.Trace}
-	r.conn, r.local, r.looped, r.in = nil, true, false, ""
-	q := r.query()
-	if dev.VXLAN != nil && dev.VXLAN.Link != 0 {
-		if link, ok := r.ns.byIndex[dev.VXLAN.Link]; ok {
-			q.OIf = link.Name
-		}
-	}
-	res := r.lookup(q)
-	if r.sure(res) {
-		r.step("route", res.Text, "outer: "+routeAction(res), res.Evidence)
-		if r.sendable(res) {
-			if !outer.Src.Addr().IsValid() {
-				r.f.Packet.Src = netip.AddrPortFrom(res.Src, vxlanSourcePort)
-			}
-			r.setTTL(res)
-			r.outer(dev, res, inner.Packet)
-		}
-	}
-	if r.out.Disposition != model.Forwarded {
-		r.out.LocalError = false
-		if !r.out.innerTold {
-			r.out.Answer = nil
-		}
-	}
-}
-
-// outer sends the outer packet. If it is too big it is cut, or lost without a
-// word where IPv6 forbids that, but where the tunnel is a port of a bridge the
-// sender of the inner one is told to make it smaller (skb_tunnel_check_pmtu).
-func (r *run) outer(dev *nodedump.Interface, res route.Result, inner model.Packet) {
-	mtu := r.mtu(res)
-	master, port := r.ns.Master(dev)
+// fitsVXLAN lets an outer packet pass that is too big: it is cut, or lost
+// without a word. But where the tunnel is a port of a bridge the sender of the
+// inner one is told to make it smaller (skb_tunnel_check_pmtu).
+func fitsVXLAN(r *run, w *wrapping, mtu int) bool {
+	master, port := r.ns.Master(w.dev)
 	port = port && master.Kind == "bridge"
-	fits := mtu == 0 || r.f.Packet.Size <= mtu
+	inner := r.f.Packet
+	fits := mtu == 0 || w.outer.Size <= mtu
 	if fits || !port || !inner.DF && !inner.IPv6() {
-		r.localOut(res)
-		return
+		return true
 	}
-	headroom := vxlanHeadroom(r.f.Packet.IPv6())
-	r.f.Packet = inner
-	r.fragNeeded(mtu-headroom, res.Dev)
-	r.out.innerTold = true
+	return r.tooBigInside(mtu-w.headroom, w.dev.Name)
 }
 
 // vtep finds the remote end for the frame: its own entry, or the default one.
-func (r *run) vtep(dev *nodedump.Interface) (remote netip.Addr, evidence string, ok bool) {
+// Each of several gets a copy: the one behind which the frame's address is
+// matters.
+func (r *run) vtep(dev *nodedump.Interface) (far vtep, ok bool) {
 	mac := r.f.Packet.DstMAC
-	entries := r.ns.FDB(dev.Name, mac)
-	if len(entries) == 0 {
-		entries = r.ns.FDB(dev.Name, "00:00:00:00:00:00")
+	entries := r.selves(dev, mac)
+	if len(entries) > 0 && slices.ContainsFunc(entries, func(e *nodedump.FDBEntry) bool { return slices.Contains(e.Flags, "router") }) && dev.VXLAN.RSC {
+		r.unknown("whether "+dev.Name+" routes the frame itself (rsc)", r.ns.at(dev.Line))
+		return far, false
 	}
-	remotes := map[netip.Addr]bool{}
-	for _, e := range entries {
-		if a, err := netip.ParseAddr(e.Dst); err == nil {
-			remote, evidence, remotes[a] = a, r.ns.at(e.Line), true
+	if len(entries) == 0 {
+		entries = r.selves(dev, nullMAC)
+	}
+	list := r.vteps(dev, entries)
+	if d, err := netip.ParseAddr(dev.VXLAN.Group); len(list) == 0 && err == nil && !r.hasFDB(dev) {
+		list = []vtep{{addr: d, port: dev.VXLAN.Port, vni: dev.VXLAN.ID, oif: r.underlay(dev.VXLAN.Link), evidence: r.ns.at(dev.Line)}}
+	}
+	switch {
+	case len(list) == 0 && slices.ContainsFunc(entries, func(e *nodedump.FDBEntry) bool { return e.NextHop != 0 }):
+		r.unknown("which VTEP the next hop object of "+mac+" on "+dev.Name+" names", r.ns.at(dev.Line))
+	case len(list) == 0:
+		r.noVTEP(dev, mac)
+	case slices.ContainsFunc(list, func(v vtep) bool { return v.addr.IsMulticast() }):
+		r.unknown("which VTEP of multicast group "+list[0].addr.String()+" takes the frame", list[0].evidence)
+	case len(list) == 1:
+		return list[0], true
+	default:
+		return r.replicated(dev, list, mac)
+	}
+	return far, false
+}
+
+// replicated picks the remote end of several that leads to the frame's address
+// (head end replication): the copies to the others are nobody's.
+func (r *run) replicated(dev *nodedump.Interface, list []vtep, mac string) (far vtep, ok bool) {
+	wire, known := r.wire.(FarEnd)
+	var maybe []vtep
+	for _, v := range list {
+		switch answer := netfilter.Maybe; {
+		case !known:
+			maybe = append(maybe, v)
+		default:
+			if answer = wire.Behind(r.ns, dev.Name, v.addr, v.vni, mac); answer == netfilter.Yes {
+				return v, true
+			}
+			if answer == netfilter.Maybe {
+				maybe = append(maybe, v)
+			}
 		}
 	}
-	if len(remotes) > 1 { // each gets a copy, and whoever has the address takes it
-		r.unknown(fmt.Sprintf("which of the %d VTEPs that get a frame to %s by %s takes it", len(remotes), mac, dev.Name), evidence)
-		return netip.Addr{}, "", false
+	switch len(maybe) {
+	case 0:
+		r.lost(dev, mac)
+	case 1:
+		return maybe[0], true
+	default: // whoever has the address takes it
+		r.unknown(fmt.Sprintf("which of the %d VTEPs that get a frame to %s by %s takes it", len(list), mac, dev.Name), list[0].evidence)
 	}
-	if remote.IsValid() {
-		return remote, evidence, true
-	}
-	if group, err := netip.ParseAddr(dev.VXLAN.Group); err == nil && !group.IsMulticast() {
-		return group, r.ns.at(dev.Line), true
-	}
-	if dev.VXLAN.Group != "" {
-		r.unknown("which VTEP of multicast group "+dev.VXLAN.Group+" takes the frame", r.ns.at(dev.Line))
-		return netip.Addr{}, "", false
-	}
+	return far, false
+}
+
+func (r *run) noVTEP(dev *nodedump.Interface, mac string) {
 	if r.unread("fdb") {
-		return netip.Addr{}, "", false
+		return
 	}
 	r.end(model.Dropped, "fdb/missing", fmt.Sprintf("the forwarding database of %s has no VTEP for %s", dev.Name, mac), r.ns.at(dev.Line))
 	r.out.Remedy = fmt.Sprintf("bridge fdb append %s dev %s dst <address of the node> self permanent", mac, dev.Name)
-	return netip.Addr{}, "", false
 }
 
-// vxlanPort returns the VXLAN device whose socket takes the packet.
-func (r *run) vxlanPort() (*nodedump.Interface, bool) {
-	p := r.f.Packet
-	if p.Protocol != model.UDP || p.Encap == nil {
-		return nil, false
-	}
-	for i := range r.ns.Info.Interfaces {
-		dev := &r.ns.Info.Interfaces[i]
-		if v := dev.VXLAN; v != nil && v.Port == int(p.Dst.Port()) && v.ID == p.VNI {
-			return dev, true
+// selves returns the entries of a VXLAN device itself, not those that a bridge
+// keeps about it as a port.
+func (r *run) selves(dev *nodedump.Interface, mac string) (list []*nodedump.FDBEntry) {
+	for _, e := range r.ns.FDB(dev.Name, mac) {
+		if e.Dst != "" || e.NextHop != 0 {
+			list = append(list, e)
 		}
 	}
-	return nil, false
+	return list
 }
 
-// decapsulate takes the inner frame out (vxlan_rcv). A device that is down has
-// closed its socket (vxlan_stop), so that nobody takes the outer packet.
+// hasFDB reports whether a VXLAN device has any entry with a remote end.
+func (r *run) hasFDB(dev *nodedump.Interface) bool {
+	return slices.ContainsFunc(r.ns.Info.FDB, func(e nodedump.FDBEntry) bool { return e.Dev == dev.Name && e.Dst != "" })
+}
+
+// vteps reads entries. What they do not say is as the device says.
+func (r *run) vteps(dev *nodedump.Interface, entries []*nodedump.FDBEntry) (list []vtep) {
+	for _, e := range entries {
+		addr, err := netip.ParseAddr(e.Dst)
+		if err != nil {
+			continue
+		}
+		v := vtep{addr: addr, port: dev.VXLAN.Port, vni: dev.VXLAN.ID, oif: r.underlay(dev.VXLAN.Link), evidence: r.ns.at(e.Line),
+			text: fmt.Sprintf("%s dev %s dst %s", e.MAC, e.Dev, addr)}
+		if e.Port != 0 {
+			v.port = e.Port
+		}
+		if e.VNI != 0 {
+			v.vni = e.VNI
+		}
+		if e.Via != "" {
+			v.oif = e.Via
+		}
+		if !slices.ContainsFunc(list, func(have vtep) bool { return have.addr == v.addr && have.port == v.port && have.vni == v.vni }) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// vxlanIn gives a UDP packet to the VXLAN device whose socket takes it, and
+// reports whether there is such a socket (vxlan_rcv). A device that is down has
+// closed it (vxlan_stop).
+func (r *run) vxlanIn(in string) bool {
+	p := r.f.Packet
+	var socket, down *nodedump.Interface
+	for i := range r.ns.Info.Interfaces {
+		dev := &r.ns.Info.Interfaces[i]
+		v := dev.VXLAN
+		if v == nil || v.Port != int(p.Dst.Port()) || dev.LinkNSID != nil || !r.vxlanFamily(v) {
+			continue
+		}
+		if !Up(dev) {
+			if v.ID == p.VNI {
+				down = dev
+			}
+			continue
+		}
+		socket = dev
+		if p.Encap != nil && p.VNI == v.ID && !v.External && r.bound(v, in) {
+			r.decapsulate(dev)
+			return true
+		}
+	}
+	switch {
+	case socket != nil && socket.VXLAN.External:
+		r.unknown("which VNI "+socket.Name+" takes", r.ns.at(socket.Line))
+	case socket != nil && p.Encap != nil:
+		r.end(model.NoListener, "link/missing", fmt.Sprintf("no VXLAN device takes VNI %d", p.VNI), r.ns.at(socket.Line))
+	case socket != nil:
+		r.end(model.Dropped, "", fmt.Sprintf("%s takes it, and it is no VXLAN packet", socket.Name), r.ns.at(socket.Line))
+	case down != nil && p.Encap != nil:
+		r.down(down)
+	default:
+		return false
+	}
+	return true
+}
+
+// vxlanFamily reports whether a device has a socket of the packet's family: that
+// of its addresses, IPv4 without any.
+func (r *run) vxlanFamily(v *nodedump.VXLAN) bool {
+	six := false
+	for _, s := range []string{v.Local, v.Local6, v.Group} {
+		if a, err := netip.ParseAddr(s); err == nil {
+			six = six || a.Is6()
+		}
+	}
+	return v.External || six == r.f.Packet.IPv6()
+}
+
+// bound reports whether a device takes what came in by another: one with a
+// link-local address only by its own (vxlan_vs_find_vni).
+func (r *run) bound(v *nodedump.VXLAN, in string) bool {
+	local, err := netip.ParseAddr(v.Local6)
+	if err != nil {
+		local, err = netip.ParseAddr(v.Group)
+	}
+	return err != nil || !local.Is6() || !local.IsLinkLocalUnicast() || r.underlay(v.Link) == in
+}
+
+// decapsulate takes the inner frame out (vxlan_rcv, vxlan_set_mac).
 func (r *run) decapsulate(dev *nodedump.Interface) {
-	if !Up(dev) {
-		r.down(dev)
+	p := r.f.Packet
+	if p.NoSum && !dev.VXLAN.NoCsum6Rx {
+		r.end(model.Dropped, "", dev.Name+" takes no packets without a UDP checksum", r.ns.at(dev.Line))
 		return
 	}
-	inner := *r.f.Packet.Encap
-	inner.Mark = r.f.Packet.Mark // skb_scrub_packet, as on the way in
-	r.step("vxlan "+dev.Name, "", fmt.Sprintf("decapsulate vni %d from %s", dev.VXLAN.ID, r.f.Packet.Src.Addr()), r.ns.at(dev.Line))
-	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Trace: r.f.Trace}
-	r.conn, r.local, r.looped, r.in = nil, false, false, ""
-	r.device(dev)
+	if p.Encap.SrcMAC != "" && p.Encap.SrcMAC == dev.MAC {
+		r.end(model.Dropped, "", "a frame that "+dev.Name+" has sent itself", r.ns.at(dev.Line))
+		return
+	}
+	if e := r.snooped(dev); e != nil {
+		r.end(model.Dropped, "", fmt.Sprintf("%s is written to be behind %s, and the frame comes from %s", e.MAC, e.Dst, p.Src.Addr()), r.ns.at(e.Line))
+		return
+	}
+	r.step("vxlan "+dev.Name, "", fmt.Sprintf("decapsulate vni %d from %s", dev.VXLAN.ID, p.Src.Addr()), r.ns.at(dev.Line))
+	r.unwrap(dev)
+}
+
+// snooped returns the entry that keeps a device that learns from taking a frame:
+// somebody wrote that its sender is elsewhere (vxlan_snoop).
+func (r *run) snooped(dev *nodedump.Interface) *nodedump.FDBEntry {
+	if dev.VXLAN.NoLearning || r.f.Packet.Encap.SrcMAC == "" {
+		return nil
+	}
+	for _, e := range r.selves(dev, r.f.Packet.Encap.SrcMAC) {
+		remote, err := netip.ParseAddr(e.Dst)
+		if err == nil && remote == r.f.Packet.Src.Addr() {
+			return nil
+		}
+		if e.State == "permanent" || e.State == "static" {
+			return e
+		}
+		return nil
+	}
+	return nil
 }
