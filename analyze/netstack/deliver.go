@@ -80,9 +80,12 @@ func (r *run) noListener(elsewhere bool, socket, evidence string) {
 }
 
 // resets answers with a TCP RST or an SCTP ABORT (tcp_v4_send_reset), which
-// keeps the TOS of what it answers.
+// keeps the TOS of what it answers. IPv4 sends none in the name of an address
+// that is not its own, though a route of type local brought the packet here
+// (ip_send_unicast_reply without FLOWI_FLAG_ANYSRC).
 func (r *run) resets() {
-	if r.many() || r.f.Packet.Kind == model.KindReset {
+	p := r.f.Packet
+	if r.many() || p.Kind == model.KindReset || p.Protocol == model.TCP && !p.IPv6() && !r.ns.FIB.IsLocal(p.Dst.Addr()) {
 		return
 	}
 	reset := r.f.Packet.Reply(model.KindReset)

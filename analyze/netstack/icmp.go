@@ -89,12 +89,13 @@ func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 }
 
 // errorSource is the address that an error is sent from: the one that the packet
-// was for, if it is this host's; else the routes choose it, which the zero value
+// was for, if it is this host's or if a route of type local says so (RTCF_LOCAL; in
+// another table it may be an address that nothing can be sent from); else the routes choose it, which the zero value
 // means, or by a sysctl the device that the packet came in by has it.
 func (r *run) errorSource() netip.Addr {
 	dst := r.f.Packet.Dst.Addr()
 	switch {
-	case r.ns.FIB.IsLocal(dst), r.cast == route.TypeAnycast:
+	case r.ns.FIB.IsLocal(dst), r.cast == route.TypeAnycast, !r.f.Packet.IPv6() && r.out.Route.Type == route.TypeLocal:
 		return dst
 	case !r.f.Packet.IPv6() && r.iif != "" && r.sysctl("net.ipv4.icmp_errors_use_inbound_ifaddr") == "1":
 		return r.ns.FIB.EgressAddr(r.iif, r.f.Packet.Src.Addr())

@@ -110,18 +110,26 @@ func (r *run) sourced(q route.Query, first route.Result) route.Result {
 }
 
 // connected asks the routes a second time, now with the source that they chose,
-// as connect does (ip_route_connect): rules may look at it. An ICMP error is
-// sent without.
+// as connect does for IPv4 (ip_route_connect): rules may look at it. IPv6 keeps
+// the route that it found first (ip6_dst_lookup_tail), and what is sent without
+// connect has only that (udp_sendmsg, raw_sendmsg): of UDP no dump tells.
 func (r *run) connected(first route.Result, oif string) route.Result {
-	if r.f.Packet.Kind == model.KindError {
+	p := r.f.Packet
+	if p.IPv6() || p.Kind == model.KindError || p.Protocol != model.TCP && p.Protocol != model.UDP {
 		return first
 	}
 	q := r.query()
 	q.OIf = oif
 	res := r.lookup(q)
-	if res.Text != first.Text {
-		r.step("route", res.Text, "with its source: "+routeAction(res), res.Evidence)
+	if res.Text == first.Text {
+		return res
 	}
+	what := "whether the sender connects its UDP socket: then rules that look at its address have a say in its route"
+	if p.Protocol == model.UDP && !r.f.Choices.Doubt(model.Doubt{What: what, Evidence: first.Evidence}) {
+		r.out.Route = first
+		return first
+	}
+	r.step("route", res.Text, "with its source: "+routeAction(res), res.Evidence)
 	return res
 }
 
