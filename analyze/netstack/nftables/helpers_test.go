@@ -62,6 +62,8 @@ func set(f *netfilter.Frame, key, value string) {
 		f.Ct.Mark = uint32(n)
 	case "tos":
 		f.Packet.TOS = uint8(n)
+	case "ttl":
+		f.Packet.TTL = uint8(n)
 	case "size":
 		f.Packet.Size = int(n)
 	case "type":

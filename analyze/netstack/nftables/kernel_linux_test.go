@@ -254,17 +254,17 @@ func probes() []probe {
 		}
 	}
 	return []probe{
-		{"udp 10.0.0.1:1000 > 10.0.0.2:53 hook=OUTPUT out=tx0 size=29", udp(1000, 0, 0, me, other)},
-		{"udp 10.0.0.1:1001 > 10.0.0.2:53 hook=OUTPUT out=tx0 size=29 mark=0x4001 tos=0xb8", udp(1001, 0x4001, 0xb8, me, other)},
-		{"udp 10.0.0.1:1002 > 10.0.0.2:53 hook=OUTPUT out=tx0 size=29 mark=0x2 tos=0x10", udp(1002, 2, 0x10, me, other)},
-		{"tcp 10.0.0.1:1000 > 10.0.0.2:80 hook=OUTPUT out=tx0", syn(me, other)},
-		{"icmp 10.0.0.1 > 10.0.0.2 hook=OUTPUT out=tx0 size=28 type=8", echo("ip4:icmp", me, other, 8)},
-		{"udp [fd00::1]:1003 > [fd00::2]:53 hook=OUTPUT out=tx0 size=49", udp(1003, 0, 0, me6, other6)},
-		{"tcp [fd00::1]:1000 > [fd00::2]:80 hook=OUTPUT out=tx0 size=80", syn(me6, other6)},
-		{"ipv6-icmp fd00::1 > fd00::2 hook=OUTPUT out=tx0 size=48 type=128", echo("ip6:ipv6-icmp", me6, other6, 128)},
-		{"udp 10.0.0.1:1004 > 10.0.0.1:53 hook=INPUT in=lo size=29", udp(1004, 0, 0, me, me)},
-		{"udp 10.0.0.1:1005 > 10.0.0.1:53 hook=INPUT in=lo size=29 mark=0x1 tos=0x20", udp(1005, 1, 0x20, me, me)},
-		{"udp [fd00::1]:1006 > [fd00::1]:53 hook=INPUT in=lo size=49", udp(1006, 0, 0, me6, me6)},
+		{"udp 10.0.0.1:1000 > 10.0.0.2:53 hook=OUTPUT out=tx0 ttl=64 size=29", udp(1000, 0, 0, me, other)},
+		{"udp 10.0.0.1:1001 > 10.0.0.2:53 hook=OUTPUT out=tx0 ttl=64 size=29 mark=0x4001 tos=0xb8", udp(1001, 0x4001, 0xb8, me, other)},
+		{"udp 10.0.0.1:1002 > 10.0.0.2:53 hook=OUTPUT out=tx0 ttl=64 size=29 mark=0x2 tos=0x10", udp(1002, 2, 0x10, me, other)},
+		{"tcp 10.0.0.1:1000 > 10.0.0.2:80 hook=OUTPUT out=tx0 ttl=64", syn(me, other)},
+		{"icmp 10.0.0.1 > 10.0.0.2 hook=OUTPUT out=tx0 ttl=64 size=28 type=8", echo("ip4:icmp", me, other, 8)},
+		{"udp [fd00::1]:1003 > [fd00::2]:53 hook=OUTPUT out=tx0 ttl=64 size=49", udp(1003, 0, 0, me6, other6)},
+		{"tcp [fd00::1]:1000 > [fd00::2]:80 hook=OUTPUT out=tx0 ttl=64 size=80", syn(me6, other6)},
+		{"ipv6-icmp fd00::1 > fd00::2 hook=OUTPUT out=tx0 ttl=64 size=48 type=128", echo("ip6:ipv6-icmp", me6, other6, 128)},
+		{"udp 10.0.0.1:1004 > 10.0.0.1:53 hook=INPUT in=lo ttl=64 size=29", udp(1004, 0, 0, me, me)},
+		{"udp 10.0.0.1:1005 > 10.0.0.1:53 hook=INPUT in=lo ttl=64 size=29 mark=0x1 tos=0x20", udp(1005, 1, 0x20, me, me)},
+		{"udp [fd00::1]:1006 > [fd00::1]:53 hook=INPUT in=lo ttl=64 size=49", udp(1006, 0, 0, me6, me6)},
 	}
 }
 

@@ -27,7 +27,7 @@ func metaRows() []keyRow {
 	const sender = "who sends the packet is not in the bundle; what came in by a device has no sender here"
 	const now = "the bundle is not about one time"
 	return []keyRow{
-		{"meta length", "integer", exact, "a packet of no given size has 60 bytes", func(f *netfilter.Frame) reg { return knownNumber(sizeOf(&f.Packet)) }},
+		{"meta length", "integer", partly, "a length that is not said is open: the packet fits any MTU", func(f *netfilter.Frame) reg { return lengthOf(&f.Packet) }},
 		{"meta protocol", "ether_type", exact, "", func(f *netfilter.Frame) reg { return knownNumber(uint64(etherType(f))) }},
 		{"meta nfproto", "nf_proto", exact, "", loadNfproto},
 		{"meta l4proto", "inet_proto", exact, "", loadL4proto},

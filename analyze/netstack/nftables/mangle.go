@@ -34,7 +34,7 @@ func readMangle(p *parser, t *table, n *node) (op, error) {
 	case "meta priority", "meta pkttype", "meta nftrace", "meta secmark", "ct label", "ct event", "ct secmark", "ct helper":
 		return passive{}, nil
 	case "ct zone":
-		return mystery("which connections a packet of another zone is one of"), nil
+		return p.mangleZone(t, only, n.get("value"))
 	}
 	switch string(only.key) {
 	case "tcp option", "exthdr", "ip option":
@@ -43,6 +43,27 @@ func readMangle(p *parser, t *table, n *node) (op, error) {
 		return p.manglePayload(t, only, n.get("value"))
 	}
 	return nil, notUnderstood("mangle of %s", name)
+}
+
+// mangleZone reads "ct zone set". A zone of one direction is not simulated.
+func (p *parser) mangleZone(t *table, key, value *node) (op, error) {
+	if key.get("dir") != nil {
+		return mystery("which connections a packet is one of, of another zone in one direction"), nil
+	}
+	e, err := p.operand(t, orNull(value), p.types["integer"])
+	if err != nil {
+		return nil, err
+	}
+	return &mangle{value: e.loader, put: putZone}, nil
+}
+
+// putZone does nothing to a packet that conntrack has seen (nft_ct_set_zone_eval).
+func putZone(f *netfilter.Frame, v word) string {
+	if f.Ct.State != netfilter.CtNone || f.NoTrack {
+		return "continue"
+	}
+	f.Ct.Zone = int(v.lo & 0xffff)
+	return fmt.Sprintf("ct zone %d", f.Ct.Zone)
 }
 
 func putMark(f *netfilter.Frame, v word) string {
@@ -80,6 +101,8 @@ func (p *parser) manglePayload(t *table, n, value *node) (op, error) {
 		m.put = putPort(field.fast == fieldSport)
 	case field.name == "ip dscp", field.name == "ip6 dscp":
 		m.put = putTOS(2, 0x03)
+	case field.name == "ip ttl", field.name == "ip6 hoplimit":
+		m.put = putTTL
 	case field.name == "ip ecn", field.name == "ip6 ecn":
 		m.put = putTOS(0, 0xfc)
 	default:
@@ -112,6 +135,11 @@ func putPort(src bool) func(*netfilter.Frame, word) string {
 		*end = netip.AddrPortFrom(end.Addr(), uint16(v.lo))
 		return fmt.Sprintf("set port %d", end.Port())
 	}
+}
+
+func putTTL(f *netfilter.Frame, v word) string {
+	f.Packet.TTL = uint8(v.lo)
+	return fmt.Sprintf("ttl %d", f.Packet.TTL)
 }
 
 func putTOS(shift uint, keep uint8) func(*netfilter.Frame, word) string {

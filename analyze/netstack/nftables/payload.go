@@ -47,10 +47,10 @@ func protocolRows() []protocolRow {
 	const ports = "sport:0:16:inet_service dport:16:16:inet_service "
 	const header = "the header is not simulated; packets of other protocols do not match"
 	return []protocolRow{
-		{"ip", 'n', 4, -1, partly, "id, ttl, checksum and, where nobody asks for it, the DF bit are open; there are no options and fragments", "version:0:4 hdrlength:4:4 dscp:8:6:dscp ecn:14:2:ecn length:16:16 id:32:16 frag-off:48:16 ttl:64:8 protocol:72:8:inet_proto checksum:80:16 saddr:96:32:ipv4_addr daddr:128:32:ipv4_addr"},
-		{"ip6", 'n', 6, -1, partly, "flowlabel and hoplimit are open; there are no extension headers", "version:0:4 dscp:4:6:dscp ecn:10:2:ecn flowlabel:12:20 length:32:16 nexthdr:48:8:inet_proto hoplimit:56:8 saddr:64:128:ipv6_addr daddr:192:128:ipv6_addr"},
+		{"ip", 'n', 4, -1, partly, "id, checksum, a TTL or length that is not known and, where nobody asks for it, the DF bit are open; there are no options and fragments", "version:0:4 hdrlength:4:4 dscp:8:6:dscp ecn:14:2:ecn length:16:16 id:32:16 frag-off:48:16 ttl:64:8 protocol:72:8:inet_proto checksum:80:16 saddr:96:32:ipv4_addr daddr:128:32:ipv4_addr"},
+		{"ip6", 'n', 6, -1, partly, "flowlabel, and a hoplimit or length that is not known, are open; there are no extension headers", "version:0:4 dscp:4:6:dscp ecn:10:2:ecn flowlabel:12:20 length:32:16 nexthdr:48:8:inet_proto hoplimit:56:8 saddr:64:128:ipv6_addr daddr:192:128:ipv6_addr"},
 		{"tcp", 't', 0, 6, partly, "ports and flags are exact, without ECN; all else is open", ports + "sequence:32:32 ackseq:64:32 doff:96:4 reserved:100:4 flags:104:8:tcp_flag window:112:16 checksum:128:16 urgptr:144:16"},
-		{"udp", 't', 0, 17, partly, "checksum is open", ports + "length:32:16 checksum:48:16"},
+		{"udp", 't', 0, 17, partly, "checksum is open, and a length that is not known", ports + "length:32:16 checksum:48:16"},
 		{"sctp", 't', 0, 132, partly, "vtag and checksum are open", ports + "vtag:32:32 checksum:64:32"},
 		{"icmp", 't', 4, 1, partly, "type and code are exact, all else is open", "type:0:8:icmp_type code:8:8:icmp_code checksum:16:16 id:32:16 sequence:48:16 mtu:48:16 gateway:32:32:ipv4_addr"},
 		{"icmpv6", 't', 6, 58, partly, "type and code are exact, all else is open", "type:0:8:icmpv6_type code:8:8:icmpv6_code checksum:16:16 parameter-problem:32:32 mtu:32:32 id:32:16 sequence:48:16 max-delay:32:16 taddr:64:128:ipv6_addr daddr:192:128:ipv6_addr"},
@@ -213,25 +213,42 @@ func (h *header) link(f *netfilter.Frame) {
 	h.put(12, 2, uint64(etherType(f)))
 }
 
-// smallPacket is the length of a packet of no given size.
-const smallPacket = 60
-
-func sizeOf(p *model.Packet) uint64 {
-	if p.Size == 0 {
-		return smallPacket
+// lengthOf is the length of a packet, of which one that is not said is small: it
+// fits any MTU.
+func lengthOf(p *model.Packet) reg {
+	switch {
+	case p.Size > 0:
+		return knownNumber(uint64(p.Size))
+	case p.IPv6():
+		return reg{unk: mask(11)} // 1280 bytes
 	}
-	return uint64(p.Size)
+	return reg{unk: mask(10)} // 576 bytes
+}
+
+// putLength enters the length of a packet without the first bytes of it.
+func (h *header) putLength(at int, p *model.Packet, without uint64) {
+	switch {
+	case p.Size > 0:
+		h.put(at, 2, uint64(p.Size)-without)
+	case p.IPv6():
+		h.known[at] = 0xf8 // at most 1280 bytes
+	default:
+		h.known[at] = 0xfc // at most 576 bytes
+	}
 }
 
 func (h *header) network4(p *model.Packet) {
 	h.put(0, 1, 0x45)
 	h.put(1, 1, uint64(p.TOS))
-	h.put(2, 2, sizeOf(p))
+	h.putLength(2, p, 0)
 	h.put(6, 2, 0)
 	if p.DF {
 		h.bytes[6] = 0x40
 	} else {
 		h.known[6] = 0xbf // a TCP sender sets DF without being asked
+	}
+	if p.TTL != 0 {
+		h.put(8, 1, uint64(p.TTL))
 	}
 	if n, ok := netfilter.NumberOf(p.Protocol); ok {
 		h.put(9, 1, uint64(n))
@@ -243,7 +260,10 @@ func (h *header) network4(p *model.Packet) {
 func (h *header) network6(p *model.Packet) {
 	h.put(0, 1, 0x60|uint64(p.TOS>>4))
 	h.bytes[1], h.known[1] = p.TOS<<4, 0xf0
-	h.put(4, 2, sizeOf(p)-40)
+	h.putLength(4, p, 40)
+	if p.TTL != 0 {
+		h.put(7, 1, uint64(p.TTL))
+	}
 	if n, ok := netfilter.NumberOf(p.Protocol); ok {
 		h.put(6, 1, uint64(n))
 	}
@@ -264,7 +284,7 @@ func (h *header) transport(p *model.Packet) {
 		if p.IPv6() {
 			outer = 40
 		}
-		h.put(4, 2, sizeOf(p)-outer)
+		h.putLength(4, p, outer)
 	case model.ICMP, model.ICMPv6:
 		h.put(0, 1, uint64(p.ICMPType))
 		h.put(1, 1, uint64(p.ICMPCode))

@@ -35,7 +35,7 @@ func stmtRows() []stmtRow {
 		{"snat", exact, "", readNAT},
 		{"masquerade", exact, "", readNAT},
 		{"redirect", exact, "", readNAT},
-		{"mangle", partly, "marks, addresses, ports and DSCP are exact; TTL and the like are not simulated; a zone is open", readMangle},
+		{"mangle", partly, "marks, addresses, ports, DSCP and TTL are exact; other fields are not simulated; a zone of one direction is open", readMangle},
 		{"notrack", exact, "", readNotrack},
 		{"set", partly, "what it adds is remembered for this packet only", readSetStmt},
 		{"map", partly, "what it adds is not remembered; affinity is that of the bundle", readMapStmt},
