@@ -23,11 +23,13 @@ func (r *run) bridge(port, bridge *nodedump.Interface) {
 	if r.f.Packet.DstMAC == bridge.MAC {
 		r.to = toHost
 	}
-	if !r.callsNetfilter(bridge) {
+	switch {
+	case r.bridgeChains("prerouting"):
+	case r.callsNetfilter(bridge):
+		r.bridgeNetfilter(port, bridge)
+	default:
 		r.bridgeSwitch(port, bridge)
-		return
 	}
-	r.bridgeNetfilter(port, bridge)
 }
 
 // portState is the state of a bridge port; one that is not known forwards.
@@ -122,6 +124,9 @@ func (r *run) passUp(bridge *nodedump.Interface) {
 		r.notMember(bridge, bridge)
 		return
 	}
+	if r.bridgeChains("input") {
+		return
+	}
 	r.strip(bridge, bridge)
 	r.f.Bridged = false
 	r.device(bridge)
@@ -139,7 +144,7 @@ func (r *run) bridgeForward(in, bridge, out *nodedump.Interface, evidence string
 		r.end(model.Dropped, "", fmt.Sprintf("ports %s and %s are isolated from each other", in.Name, out.Name), r.ns.at(out.Line))
 		return
 	}
-	if !r.delivers(bridge, out) {
+	if !r.delivers(bridge, out) || r.bridgeChains("forward", "postrouting") {
 		return
 	}
 	r.bypassedBy(bridge)
@@ -196,7 +201,7 @@ func (r *run) bridgeOut(bridge *nodedump.Interface) {
 		}
 	}
 	r.step("bridge "+bridge.Name, "", "out by port "+out.Name, evidence)
-	if r.delivers(bridge, out) {
+	if r.delivers(bridge, out) && !r.bridgeChains("output", "postrouting") {
 		r.strip(bridge, out)
 		r.port(out)
 	}

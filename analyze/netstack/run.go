@@ -209,7 +209,7 @@ func (r *run) opaque(hook, dev string) bool {
 			return true
 		}
 	}
-	return false
+	return r.opaqueChains(hook, dev)
 }
 
 func programDoubt(p *nodedump.Program) string {

@@ -32,8 +32,8 @@ type Base struct {
 	Family, Table, Name string // Family is ip, ip6, inet, bridge, netdev or arp
 	Type, Hook          string // filter, nat or route; prerouting, input, forward, output, postrouting, ingress or egress
 	Priority            int
-	Policy              string // accept or drop, "" if the dump does not say
-	Device              string // of families netdev and inet at ingress and egress
+	Policy              string   // accept or drop, "" if the dump does not say
+	Devices             []string // at ingress and egress
 	Line                int
 	chain               *chain
 }
@@ -130,7 +130,7 @@ func (r *Ruleset) Run(b *Base, f *netfilter.Frame) netfilter.Verdict {
 // device; nil if there is none. Only netdev asks for the device.
 func (r *Ruleset) Opaque(family, hook, dev string) *model.Doubt {
 	for _, b := range r.Bases() {
-		if b.Family == family && b.Hook == hook && b.Acts() && (family == "bridge" || b.Device == dev) {
+		if b.Family == family && b.Hook == hook && b.Acts() && (family == "bridge" || slices.Contains(b.Devices, dev)) {
 			return &model.Doubt{What: fmt.Sprintf("nftables of family %s is not modelled: chain %s %s, priority %d", family, b.Table, b.Name, b.Priority), Evidence: r.at(b.Line)}
 		}
 	}

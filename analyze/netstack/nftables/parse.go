@@ -209,7 +209,10 @@ func (p *parser) declare(t *table, n *node) error {
 	}
 	priority, err := strconv.Atoi(n.get("prio").str())
 	c.base = &Base{Family: t.family, Table: t.name, Name: c.name, Type: n.get("type").str(), Hook: hook.str(),
-		Priority: priority, Policy: n.get("policy").str(), Device: n.get("dev").str(), Line: p.line, chain: c}
+		Priority: priority, Policy: n.get("policy").str(), Line: p.line, chain: c}
+	for d := n.get("dev").items(); d != nil; d = d.next {
+		c.base.Devices = append(c.base.Devices, d.str())
+	}
 	t.bases = append(t.bases, c)
 	if err != nil {
 		return notUnderstood("priority %q of chain %s", n.get("prio").str(), c.name)
