@@ -251,6 +251,18 @@ func (r *run) confirm() {
 	r.conn = &r.flow.Conn
 }
 
+// remark keeps the mark that rules have given to a connection that is in the
+// table already.
+func (r *run) remark() {
+	if r.conn == nil || r.conn.Mark == r.f.Ct.Mark || r.f.Ct.State == netfilter.CtUntracked {
+		return
+	}
+	c := *r.conn
+	c.Mark = r.f.Ct.Mark
+	r.flow = r.flow.With(r.ns.ID, c)
+	r.conn = &r.flow.Conn
+}
+
 // unique notes that the source gets another port because the one that it would
 // have is taken by an entry of the dump (get_unique_tuple): which is not known.
 func (r *run) unique() {

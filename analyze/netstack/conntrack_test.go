@@ -25,3 +25,14 @@ func TestSecondPassIsStillNew(t *testing.T) {
 	reply := one(t, ns.Input(first.Packet.Reply(model.KindReply), "eth1", call))
 	require.Equal(t, "forwarded eth0", ended(reply))
 }
+
+// A mark that a rule gives to a connection after its first packet has left is
+// that of the answer too: over loopback, PREROUTING comes after POSTROUTING.
+func TestMarkOfALoopedConnection(t *testing.T) {
+	ns := world(t, router, "*mangle\n:PREROUTING ACCEPT\n:POSTROUTING ACCEPT\n-A PREROUTING -j CONNMARK --set-xmark 0x3/0xf\n-A POSTROUTING -m connmark --mark 0x3 -j DROP\nCOMMIT\n")
+	sent := one(t, ns.Output(pkt("tcp 127.0.0.1:4 > 127.0.0.1:82"), "", everybody()))
+	require.Equal(t, model.NoListener, sent.Disposition)
+	call := everybody()
+	call.Flow = sent.Flow
+	require.Equal(t, model.Dropped, one(t, ns.Output(*sent.Answer, "", call)).Disposition)
+}

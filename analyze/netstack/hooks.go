@@ -16,10 +16,13 @@ func (r *run) hook(h netfilter.Hook, in, out string) bool {
 	if r.blind() {
 		return false
 	}
+	hooks := &r.ns.hooks4
 	if r.f.Packet.IPv6() {
-		return r.pass(r.ns.hooks6[h])
+		hooks = &r.ns.hooks6
 	}
-	return r.pass(r.ns.hooks4[h])
+	on := r.pass(hooks[h])
+	r.remark()
+	return on
 }
 
 // table runs one table of one backend, and reports whether the packet came out
