@@ -65,7 +65,7 @@ func rerouted(a, b model.Packet) bool {
 // blind ends the journey on one branch if the rules of the packet's family
 // were not collected at all, or not read to their end; the other branch goes on
 // as if there were none. Where nft shows the tables of iptables these are read
-// there.
+// there, and where it shows none there are none.
 func (r *run) blind() bool {
 	part := r.ns.Info.IPTables
 	if r.f.Packet.IPv6() {
@@ -78,7 +78,7 @@ func (r *run) blind() bool {
 	if what, yes := r.ns.nft.Lost(); yes && r.forks(model.Doubt{What: what, Evidence: r.ns.Info.NFT.File}) {
 		return true
 	}
-	if part.Status.Known() || r.ns.nft.Iptables(family) {
+	if part.Status.Known() || r.ns.nftTells(family) {
 		return false
 	}
 	return r.forks(model.Doubt{What: "the rules of this namespace: iptables-save is " + statusText(part), Evidence: part.File})

@@ -203,6 +203,8 @@ func TestWhatIsNotKnown(t *testing.T) {
 	t.Run("rules not collected", func(t *testing.T) {
 		ns := world(t, router, "")
 		ns.Info.IPTables = nodedump.Part{File: "f", Status: nodedump.StatusToolMissing}
+		require.Empty(t, one(t, ns.Input(p, "eth0", everybody())).Doubts, "nft and legacy say that there are none")
+		ns.Info.IPTablesLegacy.Status = nodedump.StatusToolMissing
 		got := ns.Input(p, "eth0", everybody())
 		require.Len(t, got, 2)
 		require.Equal(t, model.Unknown, got[0].Disposition)

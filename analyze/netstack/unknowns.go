@@ -34,6 +34,17 @@ func (ns *NetNS) parts() []partRow {
 	}
 }
 
+// nftTells reports whether nft.json alone says what iptables-save of a family
+// would: it shows all those rules, or that there are none, and those of the other
+// backend are known.
+func (ns *NetNS) nftTells(family string) bool {
+	legacy := ns.Info.IPTablesLegacy
+	if family == "ip6" {
+		legacy = ns.Info.IP6TablesLegacy
+	}
+	return ns.nft.Iptables(family) || ns.nft.WithoutIptables(family) && legacy.Status.Known()
+}
+
 // Sections lists the names of the sections of netns.json that have a status of
 // their own.
 func Sections() []string {
@@ -56,7 +67,7 @@ func (ns *NetNS) unknowns(problems []error) (doubts []model.Doubt) {
 		}
 	}
 	for _, row := range ns.parts() {
-		if !row.part.Status.Known() {
+		if !row.part.Status.Known() && !(row.part == &ns.Info.IPTables && ns.nftTells("ip")) && !(row.part == &ns.Info.IP6Tables && ns.nftTells("ip6")) {
 			name := row.name
 			if row.part.File != "" {
 				name = path.Base(row.part.File)

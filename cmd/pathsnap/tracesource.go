@@ -117,6 +117,7 @@ func (t *tracing) openBare() (*space, error) {
 	if err := ns.Failed(); err != nil {
 		return nil, usageError{firstLine(err)}
 	}
+	ns.Assume()
 	return spaceOf(ns, ""), nil
 }
 

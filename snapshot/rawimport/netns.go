@@ -90,6 +90,34 @@ func (n *Namespace) take() {
 	slices.Sort(n.Notes)
 }
 
+// Assume takes the files for all that there is to know of the namespace: rules
+// that were not given do not exist, and without sysctls packets are forwarded and
+// all else is as the kernel begins with. Notes say so. Without routes nothing is
+// assumed of them.
+//
+// Rules of iptables-nft are left open where nft was given: it shows whether there
+// are some.
+func (n *Namespace) Assume() {
+	i := n.Info
+	parts := []*nodedump.Part{&i.IPTablesLegacy, &i.IP6TablesLegacy, &i.NFT, &i.IPVS, &i.Conntrack}
+	if i.NFT.Status == nodedump.StatusNotCollected {
+		parts = append(parts, &i.IPTables, &i.IP6Tables)
+	}
+	for _, p := range parts {
+		if p.Status == nodedump.StatusNotCollected {
+			p.Status = nodedump.StatusEmpty
+			n.Notes = append(n.Notes, p.Reason+": taken as empty")
+		}
+	}
+	if n.section("sysctls") == nodedump.StatusNotCollected {
+		i.Sysctls = map[string]string{"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
+		n.Notes = append(n.Notes, i.Reasons["sysctls"]+": packets are taken to be forwarded, and all else to be as the kernel begins with")
+		delete(i.Sections, "sysctls")
+		delete(i.Reasons, "sysctls")
+	}
+	slices.Sort(n.Notes)
+}
+
 // section is the status of a section; that of IPv6 alone may be the one of both.
 func (n *Namespace) section(name string) nodedump.Status {
 	status, found := n.Info.Sections[name]

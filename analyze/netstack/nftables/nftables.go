@@ -63,6 +63,12 @@ func (r *Ruleset) Iptables(family string) bool {
 	return found && !r.saved[family]
 }
 
+// WithoutIptables reports whether iptables-nft certainly has no table of a
+// family: the text was read to its end, and shows none.
+func (r *Ruleset) WithoutIptables(family string) bool {
+	return r.part.Status.Known() && r.lost == "" && !slices.ContainsFunc(r.tables, func(t *table) bool { return t.family == family && t.iptables() })
+}
+
 // counts reports whether a table is read here.
 func (r *Ruleset) counts(t *table) bool { return !t.iptables() || r.Iptables(t.family) }
 
