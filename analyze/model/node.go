@@ -108,7 +108,7 @@ const (
 	LinkVeth     LinkType = "veth"
 	LinkInfra    LinkType = "infra"    // the underlay between nodes
 	LinkExternal LinkType = "external" // out of what the bundle knows
-	LinkLocal    LinkType = "local"    // within one namespace
+	LinkLocal    LinkType = "local"    // within one machine, with no wire between: devices that stand on each other
 )
 
 // A LinkAttribute describes one end of a Link.

@@ -108,3 +108,36 @@ func (r *run) strip(bridge, dev *nodedump.Interface) {
 		r.f.Packet = r.f.Packet.Pop()
 	}
 }
+
+// Classify returns the VLAN that a frame with a tag, 0 for none, belongs to that
+// a bridge gets by one of its ports or, if that is the bridge itself, from its
+// host; 0 if the bridge does not look at VLANs. It reports whether the frame is
+// let in, and whether that is known.
+func Classify(ns *NetNS, bridge, in *nodedump.Interface, tag int) (vid int, ok, known bool) {
+	if !filters(bridge) {
+		return 0, true, true
+	}
+	if !ns.vlansKnown() {
+		return 0, false, false
+	}
+	if tag == 0 {
+		vid = pvid(in)
+		return vid, vid != 0, true
+	}
+	_, ok = member(in, tag)
+	return tag, ok, true
+}
+
+// Strip returns the tag, 0 for none, with which a frame of a VLAN leaves a bridge
+// by one of its ports or, if that is the bridge itself, to its host, and whether
+// it does. Where the bridge does not look at VLANs it keeps the tag that it has.
+func Strip(bridge, out *nodedump.Interface, vid, tag int) (left int, passes bool) {
+	if !filters(bridge) {
+		return tag, true
+	}
+	v, ok := member(out, vid)
+	if ok && !v.Untagged {
+		left = vid
+	}
+	return left, ok
+}

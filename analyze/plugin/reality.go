@@ -81,8 +81,25 @@ func (r *Reality) answered(v *model.Visit) []passage {
 // arrived takes a packet from upstream.
 func (r *Reality) arrived(upstream *model.Link) []passage {
 	call := netstack.Call{Wire: r.env.Topology.From(r.Place), Flow: upstream.From.Flow}
-	outcomes := r.NS.Input(upstream.Packet, upstream.DestinationAttribute.Interface, call)
+	outcomes := r.entered(upstream, call)
 	return r.passages(outcomes, &model.Visit{Node: r.Vertex, Parent: upstream.From, Input: upstream})
+}
+
+// entered lets a packet into the namespace the way that it comes.
+func (r *Reality) entered(upstream *model.Link, call netstack.Call) []netstack.Outcome {
+	at := upstream.DestinationAttribute
+	switch at.Entry {
+	case model.EntrySocket:
+		return r.NS.Deliver(upstream.Packet, at.Interface, call)
+	case model.EntryAbove:
+		for _, c := range r.env.Topology.Above(r.Place, at.Interface) {
+			place, ok := topology.PlaceOf(c.Netns)
+			if ok && c.Dev.Name == upstream.SourceAttribute.Interface && r.env.HopOf(place) == upstream.Source.Hop {
+				return r.NS.FromAbove(upstream.Packet, at.Interface, c, call)
+			}
+		}
+	}
+	return r.NS.Input(upstream.Packet, at.Interface, call)
 }
 
 // passages makes a visit of each outcome, and a transmission of each that went
@@ -125,8 +142,18 @@ func chosen(born model.Packet, o netstack.Outcome) model.Packet {
 func (r *Reality) onward(v *model.Visit, o netstack.Outcome) model.Transmission {
 	link := &model.Link{Type: model.LinkInfra, Source: r.Vertex, Packet: o.Packet, From: v,
 		SourceAttribute: model.LinkAttribute{Interface: o.Dev}}
+	if o.Into != nil {
+		if place, ok := topology.PlaceOf(o.Into.Netns); ok {
+			link.Type, link.DestinationAttribute = model.LinkLocal, model.LinkAttribute{Interface: o.Into.Dev, Entry: o.Into.Entry}
+			return model.Transmission{NextHop: r.env.HopOf(place), Link: link}
+		}
+	}
 	dev, ok := r.NS.Device(o.Dev)
 	if ok {
+		if end, found := r.env.Topology.Below(r.Place, dev); found && end.Place != r.Place {
+			link.Type, link.DestinationAttribute = model.LinkLocal, model.LinkAttribute{Interface: end.Dev, Entry: model.EntryAbove}
+			return model.Transmission{NextHop: r.env.HopOf(end.Place), Link: link}
+		}
 		if end, found := r.env.Topology.Peer(r.Place, dev); found {
 			link.Type, link.SourceAttribute.PeerIndex = model.LinkVeth, dev.Link
 			link.DestinationAttribute = model.LinkAttribute{Interface: end.Dev, PeerIndex: dev.Index}

@@ -189,8 +189,9 @@ func (w *wire) Resolve(_ *netstack.NetNS, dev string, ip netip.Addr) (mac string
 	if mac, ok := w.t.podBehind(from, ip); ok {
 		return mac, netfilter.Yes
 	}
+	asker := w.t.asker(from, ip)
 	s := w.t.segment(from, func(e End) (answers bool) {
-		mac, answers = w.t.answers(e, ip)
+		mac, answers = w.t.answers(e, ip, asker)
 		return answers
 	})
 	switch {
@@ -202,6 +203,15 @@ func (w *wire) Resolve(_ *netstack.NetNS, dev string, ip netip.Addr) (mac string
 		return "", netfilter.Maybe
 	}
 	return w.t.resolveUnderlay(w.at, ip)
+}
+
+// asker returns the address that a device asks for ip with (arp_solicit).
+func (t *Topology) asker(from End, ip netip.Addr) netip.Addr {
+	ns := t.atlas.NetNS(from.Place)
+	if ns == nil {
+		return netip.Addr{}
+	}
+	return ns.FIB.EgressAddr(from.Dev, ip)
 }
 
 // podBehind answers for a pod of the machine whose veth is a port of the bridge
@@ -251,55 +261,9 @@ func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (string, netfilter.A
 	return dev.MAC, netfilter.AnswerOf(dev.Name != "" && netstack.Up(&dev) && netstack.Carrier(&dev))
 }
 
-// answers reports whether an end answers a question for ip: with an address of
-// its host, on whatever device unless arp_ignore says otherwise, or as a proxy
-// (arp_process).
-func (t *Topology) answers(e End, ip netip.Addr) (mac string, ok bool) {
-	ns := t.atlas.NetNS(e.Place)
-	if ns == nil {
-		return "", false
-	}
-	dev, ok := ns.Device(e.Dev)
-	if !ok || !netstack.Up(dev) {
-		return "", false
-	}
-	owner, found := ns.FIB.DeviceOwning(ip)
-	own := found && owner.Name == dev.Name
-	if ip.Is4() && ns.FIB.IsLocal(ip) {
-		return dev.MAC, !ignores(ns, dev.Name, own)
-	}
-	if own {
-		return dev.MAC, true
-	}
-	proxy, _, _ := ns.FIB.Sysctl("net.ipv4.conf." + dev.Name + ".proxy_arp")
-	all, _, _ := ns.FIB.Sysctl("net.ipv4.conf.all.proxy_arp")
-	return dev.MAC, ip.Is4() && (proxy == "1" || all == "1")
-}
-
-// ignores reports whether a device says nothing about a local address, which is
-// its own or another device's (arp_ignore).
-func ignores(ns *netstack.NetNS, dev string, own bool) bool {
-	all, _, _ := ns.FIB.Sysctl("net.ipv4.conf.all.arp_ignore")
-	here, _, _ := ns.FIB.Sysctl("net.ipv4.conf." + dev + ".arp_ignore")
-	switch max(all, here) { // digits
-	case "1", "2":
-		return !own
-	case "8":
-		return true
-	}
-	return false
-}
-
 // Leads implements [netstack.Wire].
 func (w *wire) Leads(_ *netstack.NetNS, dev, mac string) netfilter.Answer {
-	s := w.t.segment(End{w.at, dev}, func(e End) bool {
-		far := w.t.atlas.NetNS(e.Place)
-		if far == nil {
-			return false
-		}
-		d, ok := far.Device(e.Dev)
-		return ok && d.MAC == mac
-	})
+	s := w.t.segment(End{w.at, dev}, func(e End) bool { return w.t.hardware(e) == mac })
 	switch {
 	case s.done:
 		return netfilter.Yes

@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/pathsnap/pathsnap/snapshot"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -69,6 +70,7 @@ func (m *machine) collect(r *register, notes []string) *Result {
 		d.namePeers()
 	}
 	slices.SortFunc(infos[1:], func(a, b *nodedump.NetNSInfo) int { return strings.Compare(a.Key, b.Key) })
+	snapshot.LinkAbove(infos)
 	node := &nodedump.NodeNetworkStackDump{Name: o.Node, Kernel: m.release, External: o.External, Pods: pods}
 	if o.External {
 		node.Pods = nil

@@ -99,6 +99,7 @@ type Interface struct {
 	Addrs       []Addr       `json:"addrs,omitempty"`
 	Link        int          `json:"link,omitempty"`      // ifindex of the veth peer, or of the parent of a vlan, macvlan, vxlan ...
 	LinkNSID    *int         `json:"linkNSID,omitempty"`  // netnsid of the namespace that Link lies in; nil if it lies in this one
+	Above       []Upper      `json:"above,omitempty"`     // devices of other namespaces of the node that stand on it: macvlans, ipvlans, VLANs
 	PeerNetns   string       `json:"peerNetns,omitempty"` // key of the namespace of the same node that Link lies in, where the collector could tell
 	Master      int          `json:"master,omitempty"`    // ifindex of the bridge, bond or VRF it belongs to
 	Port        *Port        `json:"port,omitempty"`      // set if Master is a bridge
@@ -116,6 +117,12 @@ type Interface struct {
 	VRFTable    int          `json:"vrfTable,omitempty"`
 	Group       int          `json:"group,omitempty"`
 	Line        int          `json:"-"`
+}
+
+// An Upper is a device that stands on one of another namespace.
+type Upper struct {
+	Netns string `json:"netns"` // key of its namespace
+	Index int    `json:"index"`
 }
 
 // An Addr is one address of an interface.

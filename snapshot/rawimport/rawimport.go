@@ -106,6 +106,7 @@ func (n *node) importNode() error {
 	}
 	n.hostNetworkPods()
 	findPeers(n.all)
+	snapshot.LinkAbove(n.all)
 	for _, info := range n.all {
 		err = errors.Join(err, n.w.AddNetNS(base, info))
 	}
