@@ -54,7 +54,11 @@ func parseNATPorts(n *netfilter.NATRange, s string) error {
 // natOption finds the option that says what to translate to.
 func natOption(options []option, name string) (n netfilter.NATRange, found bool, err error) {
 	n.Base = -1
+	random := false
 	for _, o := range options {
+		if strings.HasPrefix(o.name, "random") {
+			random = true
+		}
 		if o.name != name && o.name+"s" != name { // "--to-port" is short for "--to-ports"
 			continue
 		}
@@ -70,6 +74,7 @@ func natOption(options []option, name string) (n netfilter.NATRange, found bool,
 			return n, true, err
 		}
 	}
+	n.Random = random
 	return n, found, nil
 }
 

@@ -28,7 +28,7 @@ func deciding() []extension {
 	}
 }
 
-const natWhy = "a port that must change becomes the first of its range; clashes with other connections are not looked for"
+const natWhy = "a port that is chosen at random is not known; of a range of more than 64 addresses or ports none is followed"
 
 func changing() []extension {
 	const mark = "set-mark set-xmark and-mark or-mark xor-mark"

@@ -43,9 +43,12 @@ func changes(before, after *netfilter.Frame) string {
 	note("zone", hex(uint32(before.Ct.Zone)), hex(uint32(after.Ct.Zone)))
 	note("tos", hex(uint32(before.Packet.TOS)), hex(uint32(after.Packet.TOS)))
 	note("with", before.RejectWith, after.RejectWith)
-	for name, set := range map[string]bool{"notrack": after.NoTrack, "snatted": after.Ct.SNAT, "dnatted": after.Ct.DNAT} {
-		if set {
-			words = append(words, name)
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{{"notrack", after.NoTrack}, {"snatted", after.Ct.SNAT}, {"dnatted", after.Ct.DNAT}, {"anyport", after.Packet.AnyPort}} {
+		if flag.set {
+			words = append(words, flag.name)
 		}
 	}
 	return " " + strings.Join(words, " ")
@@ -127,7 +130,10 @@ func natRows() []targetRow {
 		{"DNAT", "--to-destination :8080", pre, "accept dst=10.0.0.2:8080 dnatted"},
 		{"DNAT", "--to-destination 10.0.0.2:80", pre, "accept"},
 		{"DNAT", "--to-destination 10.244.1.7:70-90", pre, "accept dst=10.244.1.7:80 dnatted"},
-		{"DNAT", "--to-destination 10.244.1.7:8000-9000 --random", pre, "accept dst=10.244.1.7:8000 dnatted"},
+		{"DNAT", "--to-destination 10.244.1.7:8000-9000 --random", pre, "unknown"},
+		{"DNAT", "--to-destination 10.244.1.7:80-81 --random", pre, "accept 0.50, accept 0.50 dst=10.244.1.7:80 dnatted"},
+		{"DNAT", "--to-destination 10.244.1.7 --random", pre, "accept dst=10.244.1.7:80 dnatted"},
+		{"DNAT", "--to-destination 10.244.1.7:8000-9000", pre, "accept dst=10.244.1.7:8000 dnatted"},
 		{"DNAT", "--to-destination 10.244.1.7:8000-9000/79", pre, "accept dst=10.244.1.7:8001 dnatted"},
 		{"DNAT", "--to-destination 10.244.1.7-10.244.1.8 --persistent", pre, "accept 0.50, accept 0.50 dst=10.244.1.7:80 dnatted"},
 		{"DNAT", "--to-destination 10.244.0.0-10.244.255.255", pre, "unknown"},
@@ -136,19 +142,23 @@ func natRows() []targetRow {
 		{"DNAT", "--to-destination fd00::7", pre6, "accept dst=[fd00::7]:80 dnatted"},
 		{"DNAT", "--to-destination [fd00::7-fd00::8]:8080", pre6, "accept 0.50, accept 0.50 dst=[fd00::7]:8080 dnatted"},
 		{"SNAT", "--to-source 192.0.2.1", post, "accept src=192.0.2.1:1000 snatted"},
-		{"SNAT", "--to-source 192.0.2.1:1025-65535 --random-fully", post, "accept src=192.0.2.1:1025 snatted"},
+		{"SNAT", "--to-source 192.0.2.1:1025-65535 --random-fully", post, "accept src=192.0.2.1:1025 snatted anyport"},
 		{"SNAT", "--to-source 192.0.2.1:1000-65535", post, "accept src=192.0.2.1:1000 snatted"},
 		{"SNAT", "--to-source 10.0.0.1-10.0.0.9", post, "accept"},
 		{"SNAT", "--to-source fd00::9", post6, "accept src=[fd00::9]:1000 snatted"},
 		{"MASQUERADE", "", post, "accept src=10.0.1.100:1000 snatted"},
-		{"MASQUERADE", "--random-fully", post, "accept src=10.0.1.100:1000 snatted"},
-		{"MASQUERADE", "--to-ports 1024-65535", post, "accept src=10.0.1.100:1024 snatted"},
+		{"MASQUERADE", "--random-fully", post, "accept src=10.0.1.100:1000 snatted anyport"},
+		{"MASQUERADE", "--to-ports 1000-2000", post, "accept src=10.0.1.100:1000 snatted"},
+		{"MASQUERADE", "--to-ports 1000-2000 --random", post, "accept src=10.0.1.100:1000 snatted anyport"},
+		{"MASQUERADE", "--to-ports 4000", post, "accept src=10.0.1.100:4000 snatted"},
+		{"MASQUERADE", "--to-ports 1024-65535", post, "accept src=10.0.1.100:1024 snatted anyport"},
 		{"MASQUERADE", "", tcpOpen + " hook=POSTROUTING out=eth9", "drop"},
 		{"MASQUERADE", "", "udp 0.0.0.0:68 > 255.255.255.255:67 hook=POSTROUTING out=eth1", "accept"},
 		{"MASQUERADE", "", post6, "accept src=[fd00::100]:1000 snatted"},
 		{"REDIRECT", "--to-ports 15001", pre, "accept dst=10.0.0.100:15001 dnatted"},
 		{"REDIRECT", "", pre, "accept dst=10.0.0.100:80 dnatted"},
-		{"REDIRECT", "--to-ports 70-90 --random", pre, "accept dst=10.0.0.100:80 dnatted"},
+		{"REDIRECT", "--to-ports 80-80 --random", pre, "accept dst=10.0.0.100:80 dnatted"},
+		{"REDIRECT", "--to-ports 70-90", pre, "accept dst=10.0.0.100:80 dnatted"},
 		{"REDIRECT", "--to-port 15001", out, "accept dst=127.0.0.1:15001 dnatted"},
 		{"REDIRECT", "--to-ports 15001", tcp6 + " hook=OUTPUT", "accept dst=[::1]:15001 dnatted"},
 		{"REDIRECT", "--to-ports 15001", tcpOpen + " hook=PREROUTING in=eth9", "drop"},

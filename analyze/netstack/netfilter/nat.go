@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"fmt"
 	"math/big"
 	"net/netip"
 
@@ -16,6 +17,7 @@ type NATRange struct {
 	PortLo, PortHi uint16
 	HasPorts       bool // not so if the port stays
 	Base           int  // of shifted ports (NF_NAT_RANGE_PROTO_OFFSET), -1 if there is none
+	Random         bool // the port is not kept (NF_NAT_RANGE_PROTO_RANDOM_ALL)
 }
 
 // Within reports whether a is one of the addresses from lo to hi.
@@ -73,14 +75,38 @@ func (n *NATRange) port(now uint16) uint16 {
 	return n.PortLo
 }
 
-// translate returns what end becomes.
-func (n *NATRange) translate(end netip.AddrPort, f *Frame) (netip.AddrPort, bool) {
-	a, ok := n.addr(end.Addr(), f)
-	port := end.Port()
-	if f.Packet.Protocol.HasPorts() {
-		port = n.port(port)
+// source returns the port that a source gets. Where the kernel chooses one at
+// random, f notes it: one that must change, unless the ports are shifted or there
+// is only one (nf_nat_l4proto_unique_tuple).
+func (n *NATRange) source(now uint16, f *Frame) uint16 {
+	if !f.Packet.Protocol.HasPorts() {
+		return now
 	}
-	return netip.AddrPortFrom(a, port), ok
+	port := n.port(now)
+	if n.Base < 0 && (n.Random || port != now) && (!n.HasPorts || n.PortLo < n.PortHi) {
+		f.Packet.AnyPort = true
+	}
+	return port
+}
+
+// destination returns the port that a destination gets. It reports false if there
+// are too many to follow.
+func (n *NATRange) destination(now uint16, f *Frame) (uint16, bool) {
+	switch {
+	case !f.Packet.Protocol.HasPorts():
+		return now, true
+	case !n.Random || !n.HasPorts || n.Base >= 0:
+		return n.port(now), true
+	}
+	count := int(n.PortHi) - int(n.PortLo) + 1
+	if count > maxAddrs {
+		return now, false
+	}
+	weights := make([]float64, count)
+	for i := range weights {
+		weights[i] = 1
+	}
+	return n.PortLo + uint16(f.Choices.Pick(weights)), true
 }
 
 // holds reports whether end needs no translation.
@@ -91,6 +117,10 @@ func (n *NATRange) holds(end netip.AddrPort, hasPorts bool) bool {
 
 func (n *NATRange) tooMany() (Verdict, string) {
 	return Unknown, "unknown: one of many addresses from " + n.Lo.String()
+}
+
+func (n *NATRange) tooManyPorts() (Verdict, string) {
+	return Unknown, fmt.Sprintf("unknown: one of many ports from %d", n.PortLo)
 }
 
 // SetDst gives f its new destination and accepts it. The action is for the
@@ -119,23 +149,27 @@ func endText(p model.Protocol, end netip.AddrPort) string {
 
 // DNAT gives f a destination of n (nf_nat_setup_info, NF_NAT_MANIP_DST).
 func DNAT(f *Frame, n *NATRange) (v Verdict, action string) {
-	to, ok := n.translate(f.Packet.Dst, f)
+	a, ok := n.addr(f.Packet.Dst.Addr(), f)
 	if !ok {
 		return n.tooMany()
 	}
-	return SetDst(f, to, "dnat")
+	port, ok := n.destination(f.Packet.Dst.Port(), f)
+	if !ok {
+		return n.tooManyPorts()
+	}
+	return SetDst(f, netip.AddrPortFrom(a, port), "dnat")
 }
 
 // SNAT gives f a source of n, unless it has one (get_unique_tuple).
 func SNAT(f *Frame, n *NATRange) (v Verdict, action string) {
-	if n.holds(f.Packet.Src, f.Packet.Protocol.HasPorts()) {
+	if !n.Random && n.holds(f.Packet.Src, f.Packet.Protocol.HasPorts()) {
 		return SetSrc(f, f.Packet.Src, "snat")
 	}
-	to, ok := n.translate(f.Packet.Src, f)
+	a, ok := n.addr(f.Packet.Src.Addr(), f)
 	if !ok {
 		return n.tooMany()
 	}
-	return SetSrc(f, to, "snat")
+	return SetSrc(f, netip.AddrPortFrom(a, n.source(f.Packet.Src.Port(), f)), "snat")
 }
 
 // Masquerade gives f the address of the device that it leaves by and a port of
@@ -154,11 +188,7 @@ func Masquerade(f *Frame, n *NATRange) (v Verdict, action string) {
 	if !a.IsValid() {
 		return Drop, "drop: no address of " + f.Out + " to masquerade with"
 	}
-	port := src.Port()
-	if f.Packet.Protocol.HasPorts() {
-		port = n.port(port)
-	}
-	return SetSrc(f, netip.AddrPortFrom(a, port), "masquerade")
+	return SetSrc(f, netip.AddrPortFrom(a, n.source(src.Port(), f)), "masquerade")
 }
 
 // Redirect sends f to this machine, to a port of n (nf_nat_redirect_ipv4,
@@ -180,9 +210,9 @@ func Redirect(f *Frame, n *NATRange) (v Verdict, action string) {
 	if !a.IsValid() {
 		return Drop, "drop: no address of " + f.In + " to redirect to"
 	}
-	port := f.Packet.Dst.Port()
-	if f.Packet.Protocol.HasPorts() {
-		port = n.port(port)
+	port, ok := n.destination(f.Packet.Dst.Port(), f)
+	if !ok {
+		return n.tooManyPorts()
 	}
 	return SetDst(f, netip.AddrPortFrom(a, port), "redirect")
 }

@@ -14,6 +14,7 @@ type nat struct {
 	addr   target // invalid if the address stays
 	port   target
 	netmap bool // the part of the address that the range leaves open stays
+	random bool // the port is not kept
 }
 
 // A target is a range that is written down, or the value of an expression: of a
@@ -26,7 +27,8 @@ type target struct {
 
 func readNAT(p *parser, t *table, n *node) (op, error) {
 	x := &nat{kind: string(n.key), family: map[string]byte{"ip": 4, "ip6": 6}[n.get("family").str()]}
-	x.netmap = n.get("flags").has("netmap")
+	flags := n.get("flags")
+	x.netmap, x.random = flags.has("netmap"), flags.has("random") || flags.has("fully-random")
 	var err error
 	if a := n.get("addr"); a != nil {
 		if x.family == 0 {
@@ -114,7 +116,7 @@ func (x *nat) do(w *walk) flow {
 
 // to returns what address and port it is to be.
 func (x *nat) to(f *netfilter.Frame) (n netfilter.NATRange, why string, ok bool) {
-	n.Base = -1
+	n.Base, n.Random = -1, x.random
 	ipv6 := f.Packet.IPv6()
 	if x.addr.set {
 		data, why, ok := x.addr.values(f)

@@ -61,7 +61,7 @@ func statementRows() []statementRow {
 		{"dnat", "ip", "dnat to 10.9.0.1", ping + pre, "accept dst=10.9.0.1:0 bound"},
 		{"dnat", "ip", "dnat to 10.9.0.1-10.9.0.2", tcpOpen + pre, "accept 0.50 dst=10.9.0.1:80 bound, accept 0.50 dst=10.9.0.2:80 bound"},
 		{"dnat", "ip", "meta l4proto tcp dnat to :8080", tcpOpen + pre, "accept dst=10.0.0.2:8080 bound"},
-		{"dnat", "ip", "meta l4proto tcp dnat to 10.9.0.1:8000-8010 random,persistent", tcpOpen + pre, "accept dst=10.9.0.1:8000 bound"},
+		{"dnat", "ip", "meta l4proto tcp dnat to 10.9.0.1:8000-8010 random,persistent", tcpOpen + pre, "accept 0.09 dst=10.9.0.1:8000 bound, accept 0.09 dst=10.9.0.1:8001 bound, accept 0.09 dst=10.9.0.1:8002 bound, accept 0.09 dst=10.9.0.1:8003 bound, accept 0.09 dst=10.9.0.1:8004 bound, accept 0.09 dst=10.9.0.1:8005 bound, accept 0.09 dst=10.9.0.1:8006 bound, accept 0.09 dst=10.9.0.1:8007 bound, accept 0.09 dst=10.9.0.1:8008 bound, accept 0.09 dst=10.9.0.1:8009 bound, accept 0.09 dst=10.9.0.1:8010 bound"},
 		{"dnat", "ip", "dnat to tcp dport map { 80 : 10.9.0.3 }", tcpOpen + pre, "accept dst=10.9.0.3:80 bound"},
 		{"dnat", "ip", "dnat to tcp dport map { 81 : 10.9.0.3 }", tcpOpen + pre, "accept"},
 		{"dnat", "ip", "dnat to tcp dport map @dests", tcpOpen + pre, "accept dst=10.9.0.1:8080 bound"},
