@@ -107,6 +107,9 @@ func targetNotrack([]option) (target, error) { return notrack{}, nil }
 
 func (notrack) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
 	f.NoTrack = true
+	if f.Ct.State == netfilter.CtNone {
+		f.Ct.State = netfilter.CtUntracked // at once, for the rest of the table
+	}
 	return netfilter.Continue, "notrack"
 }
 

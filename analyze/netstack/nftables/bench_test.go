@@ -126,7 +126,7 @@ func (p *proxy) rules() {
 	p.rule("firewall-check", vmap(destKey, "@firewall-ips"))
 	p.rule("nodeport-endpoints-check", same("ip daddr", "==", `"@nodeport-ips"`), vmap(portKey, "@no-endpoint-nodeports"))
 	p.rule("service-endpoints-check", vmap(destKey, "@no-endpoint-services"))
-	p.rule("cluster-ips-check", same("ip daddr", "==", `"@cluster-ips"`), `{"reject": null}`)
+	p.rule("cluster-ips-check", same("ip daddr", "==", `"@cluster-ips"`), `{"reject": {"type": "icmp", "expr": "port-unreachable"}}`)
 	p.rule("cluster-ips-check", same("ip daddr", "==", `{"prefix": {"addr": "10.96.0.0", "len": 12}}`), `{"drop": null}`)
 	p.rule("services", vmap(destKey, "@service-ips"))
 	p.rule("services", same("ip daddr", "==", `"@nodeport-ips"`), vmap(portKey, "@service-nodeports"))
@@ -134,7 +134,7 @@ func (p *proxy) rules() {
 	p.rule("masquerading", `{"mangle": {"key": `+mark+`, "value": {"^": [`+mark+`, 16384]}}}`)
 	p.rule("masquerading", `{"masquerade": {"flags": "fully-random"}}`)
 	p.rule("mark-for-masquerade", `{"mangle": {"key": `+mark+`, "value": {"|": [`+mark+`, 16384]}}}`)
-	p.rule("reject-chain", `{"reject": null}`)
+	p.rule("reject-chain", `{"reject": {"type": "icmp", "expr": "port-unreachable"}}`)
 }
 
 func (p *proxy) service(i int) {

@@ -63,7 +63,7 @@ func sh(input, name string, args ...string) (string, error) {
 
 // devices makes the devices that the probes leave by.
 func devices(t *testing.T) bool {
-	for _, args := range []string{"link add tx0 type veth peer name tx1", "link set tx1 up", "addr add 10.0.0.1/24 dev tx0", "addr add fd00::1/64 dev tx0 nodad", "link set tx0 arp off up", "link set lo up"} {
+	for _, args := range []string{"link add tx0 type veth peer name tx1", "link set tx1 up", "addr add 10.0.0.1/24 dev tx0", "addr add fd00::1/64 dev tx0 nodad", "link set tx0 arp off up", "link set lo up", "route add default dev tx0"} {
 		if _, err := sh("", "ip", strings.Fields(args)...); err != nil {
 			t.Log("skipped: ", err)
 			return false

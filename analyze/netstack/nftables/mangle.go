@@ -59,7 +59,7 @@ func (p *parser) mangleZone(t *table, key, value *node) (op, error) {
 
 // putZone does nothing to a packet that conntrack has seen (nft_ct_set_zone_eval).
 func putZone(f *netfilter.Frame, v word) string {
-	if f.Ct.State != netfilter.CtNone || f.NoTrack {
+	if f.Ct.State != netfilter.CtNone {
 		return "continue"
 	}
 	f.Ct.Zone = int(v.lo & 0xffff)

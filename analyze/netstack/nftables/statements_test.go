@@ -98,6 +98,7 @@ func statementRows() []statementRow {
 		{"mangle", "ip", "ct original zone set 7", tcpOpen + pre + " ct=none", "unknown, accept"},
 		{"notrack", "ip", "notrack", tcpOpen + pre + " ct=none", "accept notrack"},
 		{"notrack", "ip", "notrack", tcpOpen, "accept"},
+		{"notrack", "ip", "notrack ct state untracked drop", tcpOpen + pre + " ct=none", "drop notrack"},
 		{"set", "ip", "add @seen { ip saddr } drop", tcpOpen, "drop"},
 		{"set", "ip", "add @seen { ip saddr limit rate 1/second } drop", tcpOpen, "drop, accept"},
 		{"map", "ip", "add @markof { ip saddr : 0x1 } drop", tcpOpen, "drop"},

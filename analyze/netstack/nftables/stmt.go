@@ -32,8 +32,8 @@ func stmtRows() []stmtRow {
 		{"reject", exact, "", readReject},
 		{"queue", partly, "a program decides; with bypass it may be that none listens", readQueue},
 		{"dnat", exact, "", readNAT},
-		{"snat", exact, "", readNAT},
-		{"masquerade", exact, "", readNAT},
+		{"snat", partly, "of random ports, the packet keeps its own for any of them", readNAT},
+		{"masquerade", partly, "of random ports, the packet keeps its own for any of them", readNAT},
 		{"redirect", exact, "", readNAT},
 		{"mangle", partly, "marks, addresses, ports, DSCP and TTL are exact; other fields are not simulated; a zone of one direction is open", readMangle},
 		{"notrack", exact, "", readNotrack},
@@ -246,7 +246,7 @@ func (notrack) do(w *walk) flow {
 		return stop
 	}
 	if w.f.Ct.State == netfilter.CtNone {
-		w.f.NoTrack = true
+		w.f.NoTrack, w.f.Ct.State = true, netfilter.CtUntracked // IP_CT_UNTRACKED at once
 	}
 	w.act("notrack")
 	return next
