@@ -32,9 +32,9 @@ func sysctlKnobs() []knobs {
 			"secure_redirects shared_media accept_source_route bc_forwarding mc_forwarding ignore_routes_with_linkdown " +
 			"drop_unicast_in_l2_multicast"},
 		{"ipv6", false, "bindv6only ip_nonlocal_bind fwmark_reflect fib_multipath_hash_policy"},
-		{"ipv6/icmp", false, "ratelimit echo_ignore_all"},
+		{"ipv6/icmp", false, "ratelimit echo_ignore_all echo_ignore_multicast echo_ignore_anycast"},
 		{"ipv6/conf", true, "forwarding force_forwarding disable_ipv6 accept_ra accept_redirects accept_source_route proxy_ndp " +
-			"disable_policy ignore_routes_with_linkdown drop_unicast_in_l2_multicast seg6_enabled accept_dad hop_limit"},
+			"disable_policy ignore_routes_with_linkdown drop_unicast_in_l2_multicast seg6_enabled accept_dad hop_limit use_tempaddr use_oif_addrs_only"},
 		{"netfilter", false, "nf_conntrack_max nf_conntrack_count nf_conntrack_buckets nf_conntrack_checksum " +
 			"nf_conntrack_tcp_be_liberal nf_conntrack_tcp_loose nf_conntrack_tcp_ignore_invalid_rst nf_conntrack_helper " +
 			"nf_hooks_lwtunnel"},

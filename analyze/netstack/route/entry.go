@@ -65,10 +65,7 @@ func (f *FIB) newEntry(r *nodedump.Route) (*entry, error) {
 		e.typ = Type(r.Type)
 	}
 	e.pref = map[string]int{"low": -1, "high": 1}[r.Pref]
-	switch e.typ {
-	case TypeUnicast, TypeLocal, TypeBroadcast, TypeMulticast, TypeAnycast,
-		TypeBlackhole, TypeUnreachable, TypeProhibit, TypeThrow:
-	default:
+	if !e.typ.known() {
 		return nil, fmt.Errorf("unknown type %q", r.Type)
 	}
 	if r.Src != "" {

@@ -25,15 +25,21 @@ func (f *FIB) lookupIPv6(q Query, c *netfilter.Choices) Result {
 			r.Src = f.selectAddr6(r.Dev, q.Dst)
 		}
 	}
-	return f.finish6(q, r)
+	return f.finish6(q, r, a.entry)
 }
 
 // finish6 is ip6_rt_init_dst with ip6_rt_get_dev_rcu: what is local is
-// delivered by the loopback device, whatever device has the address.
-func (f *FIB) finish6(q Query, r Result) Result {
+// delivered by the loopback device, whatever device has the address. Whether a
+// packet is for a group, its destination says, not the route. An anycast route
+// that somebody added takes what comes in, but what is sent leaves by it: only
+// the kernel's own are marked (RTF_ANYCAST).
+func (f *FIB) finish6(q Query, r Result, e *entry) Result {
+	added := e.route != nil && e.route.Protocol != "kernel"
 	switch {
 	case q.Dst.IsMulticast():
 		r.Type = TypeMulticast
+	case r.Type == TypeMulticast, r.Type == TypeAnycast && q.IIf == "" && added:
+		r.Type = TypeUnicast
 	case r.Type == TypeLocal, r.Type == TypeAnycast:
 		r.Dev, r.Via = f.loopbackOf(r.Dev), netip.Addr{}
 	}

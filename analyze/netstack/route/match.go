@@ -37,6 +37,14 @@ func (r *rule) selectsPacket(fl *flow) bool {
 	return true
 }
 
+// open returns the doubt whether the rule matches, nil if that is known.
+func (r *rule) open(fl *flow, d *devices) *model.Doubt {
+	if r.Unread != "" && r.selects(fl, d) {
+		return &model.Doubt{What: "whether a policy rule matches by " + r.Unread + ": " + r.String(), Evidence: r.evidence}
+	}
+	return r.askUID(fl)
+}
+
 // onDevice is fib_rule_iif_match and fib_rule_oif_match: a rule that names a
 // VRF is for packets in the VRF. A device that does not exist never matches.
 func (r *rule) onDevice(want, have string, fl *flow, d *devices) bool {

@@ -48,6 +48,28 @@ func TestRouterPreference(t *testing.T) {
 	require.Equal(t, "eth0", dev("high", "low"))
 }
 
+// ip6_rt_get_dev_rcu: only the kernel's own anycast routes are local to a sender;
+// a route of type multicast to one address is as good as any.
+func TestAddedAnycastAndMulticast(t *testing.T) {
+	dst := netip.MustParseAddr("fd07::1")
+	for _, tt := range []struct {
+		typ, protocol, iif string
+		want               Type
+		dev                string
+	}{
+		{"anycast", "boot", "", TypeUnicast, "eth1"},
+		{"anycast", "boot", "eth0", TypeAnycast, "lo"},
+		{"anycast", "kernel", "", TypeAnycast, "lo"},
+		{"anycast", "kernel", "eth0", TypeAnycast, "lo"},
+		{"multicast", "boot", "eth0", TypeUnicast, "eth1"},
+	} {
+		f := newer(t, []nodedump.Route{{Family: 6, Table: 255, Type: tt.typ, Protocol: tt.protocol, Dst: "fd07::1/128", Dev: "eth1"}}, nil)
+		got := f.Lookup(Query{Dst: dst, IIf: tt.iif}, nil)
+		require.Equal(t, tt.want, got.Type, "%+v", tt)
+		require.Equal(t, tt.dev, got.Dev, "%+v", tt)
+	}
+}
+
 // fib4_rule_match and fib6_rule_match with selectors of newer kernels.
 func TestNewerSelectors(t *testing.T) {
 	ten := 10

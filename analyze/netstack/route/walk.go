@@ -13,14 +13,9 @@ func (f *FIB) ask(fl *flow) (answer, *model.Doubt) {
 	doubt := fam.doubt
 	for i := 0; i < len(fam.rules); i++ {
 		r := &fam.rules[i]
-		if doubt == nil {
-			doubt = r.askUID(fl)
-		}
+		doubt = orElse(doubt, r.open(fl, &f.devices))
 		if !r.matches(fl, &f.devices) {
 			continue
-		}
-		if r.Unread != "" && doubt == nil && r.selects(fl, &f.devices) {
-			doubt = &model.Doubt{What: "whether a policy rule matches by " + r.Unread + ": " + r.String(), Evidence: r.evidence}
 		}
 		switch r.kind {
 		case actNop:
