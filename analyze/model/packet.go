@@ -59,6 +59,10 @@ type Packet struct {
 	ICMPID  uint16 // identifier of an echo, 0 if it is not known
 	AnyPort bool   // the port of the one who began the conversation stands for any that a kernel may choose: entries of a dump are not about it
 
+	// AnySrc: the socket that sends it is transparent, so that Src need not be an
+	// address of its network namespace.
+	AnySrc bool
+
 	SrcMAC, DstMAC string // of the frame that carries it; "" where there is none
 	Tags           [2]Tag // VLAN tags of that frame, the outer one first
 

@@ -46,7 +46,7 @@ func (r *run) listened(m socket.Match) {
 		r.end(model.Delivered, "", "taken by "+orUnknown(m.Socket), m.Evidence)
 		sent := p.Tuple().Invert()
 		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent})
-		r.answer(p)
+		r.answer(p, m)
 	case r.many() && r.cast != route.TypeAnycast: // __udp4_lib_mcast_deliver
 		r.end(model.Dropped, "", fmt.Sprintf("no socket waits for %s to a %s address", p.Protocol, r.cast), r.ns.Info.File)
 	default:
@@ -81,11 +81,12 @@ func (r *run) noListener(elsewhere bool, socket, evidence string) {
 
 // resets answers with a TCP RST or an SCTP ABORT (tcp_v4_send_reset), which
 // keeps the TOS of what it answers. IPv4 sends none in the name of an address
-// that is not its own, though a route of type local brought the packet here
-// (ip_send_unicast_reply without FLOWI_FLAG_ANYSRC).
+// that is not its own, though a route of type local brought the packet here, but
+// for a transparent socket (tcp_v4_send_reset, FLOWI_FLAG_ANYSRC).
 func (r *run) resets() {
 	p := r.f.Packet
-	if r.many() || p.Kind == model.KindReset || p.Protocol == model.TCP && !p.IPv6() && !r.ns.FIB.IsLocal(p.Dst.Addr()) {
+	others := p.Protocol == model.TCP && !p.IPv6() && !r.ns.FIB.IsLocal(p.Dst.Addr()) && !r.f.TProxy.IsValid()
+	if r.many() || p.Kind == model.KindReset || others {
 		return
 	}
 	reset := r.f.Packet.Reply(model.KindReset)
@@ -97,9 +98,10 @@ func (r *run) resets() {
 // at. So does a UDP server bound to that address; one that is bound to all
 // answers with the address that its routes choose, unless it takes care
 // (IP_PKTINFO), which no dump shows.
-func (r *run) answer(p model.Packet) {
+func (r *run) answer(p model.Packet, m socket.Match) {
 	reply := p.Reply(model.KindReply)
 	r.out.Answer = &reply
+	reply.AnySrc = r.transparent(m)
 	if p.Protocol == model.TCP && r.sysctl("net.ipv4.tcp_fwmark_accept") == "1" { // inet_request_mark
 		reply.Mark = p.Mark
 	}
@@ -117,6 +119,19 @@ func (r *run) answer(p model.Packet) {
 	if r.f.Choices.Doubt(doubt) {
 		reply.Src = netip.AddrPortFrom(res.Src, p.Dst.Port())
 	}
+}
+
+// transparent reports whether the TCP server that took a packet may answer in the
+// name of an address that is not this host's (inet_csk_route_req).
+func (r *run) transparent(m socket.Match) bool {
+	p := r.f.Packet
+	if !m.Known || p.Protocol != model.TCP || p.IPv6() || r.ns.FIB.IsLocal(p.Dst.Addr()) {
+		return false
+	}
+	if m.Transparent != "" || r.f.TProxy.IsValid() {
+		return m.Transparent != "no"
+	}
+	return r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether %s is transparent, and answers as %s", m.Socket, p.Dst.Addr()), Evidence: m.Evidence})
 }
 
 // boundTo reports whether the socket that takes the packet is bound to addr.

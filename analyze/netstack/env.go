@@ -64,6 +64,22 @@ func (e *env) HasSocket(f *netfilter.Frame) netfilter.Answer {
 	return netfilter.AnswerOf(m.Found && f.Packet.Kind == model.KindOpen)
 }
 
+// Listener implements [netfilter.Env].
+func (e *env) Listener(f *netfilter.Frame) netfilter.Socket {
+	if p := f.Packet.Protocol; p != model.TCP && p != model.UDP {
+		return netfilter.Socket{}
+	}
+	m := e.ns.Sockets.Lookup(f.Packet, f.In)
+	s := netfilter.Socket{Found: netfilter.AnswerOf(m.Found), Wildcard: m.Wildcard, Transparent: netfilter.Maybe}
+	if !m.Known {
+		s.Found = netfilter.Maybe
+	}
+	if m.Transparent != "" {
+		s.Transparent = netfilter.AnswerOf(m.Transparent == "yes")
+	}
+	return s
+}
+
 // FibDevice implements [netfilter.Router].
 func (e *env) FibDevice(f *netfilter.Frame, dst, mark bool, dev string) string {
 	p := f.Packet

@@ -22,7 +22,8 @@ func (r *run) output(p model.Packet, oif string) {
 		return
 	}
 	q := r.query()
-	q.OIf, q.AnySrc = oif, p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
+	q.OIf, q.AnySrc = oif, p.AnySrc || p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
+	r.f.Packet.AnySrc = false
 	res := r.lookup(q)
 	if !r.sure(res) {
 		return

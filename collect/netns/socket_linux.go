@@ -26,6 +26,7 @@ const (
 	tcpListen    = 10
 	udpBound     = 7 // TCP_CLOSE: bound and not connected
 	diagV6Only   = 11
+	diagSockopt  = 22 // since Linux 5.10
 	sizeofDiag   = 72
 	sizeofDiagID = 48
 )
@@ -90,14 +91,30 @@ func (d *dumper) diagSockets(p protocolFiles, family byte) error {
 			size = 16
 		}
 		addr, _ := netip.AddrFromSlice(msg[8 : 8+size])
+		options := after(msg, sizeofDiag)
 		d.info.Sockets = append(d.info.Sockets, nodedump.Socket{
 			Protocol: p.name, Local: localText(addr, binary.BigEndian.Uint16(msg[4:])),
-			Dev:     d.devName(int(binary.NativeEndian.Uint32(msg[40:]))),
-			V6Only:  after(msg, sizeofDiag).on(diagV6Only),
+			Dev:    d.devName(int(binary.NativeEndian.Uint32(msg[40:]))),
+			V6Only: options.on(diagV6Only), Transparent: transparent(options[diagSockopt]),
 			Process: d.owners[uint64(binary.NativeEndian.Uint32(msg[68:]))],
 		})
 	}
 	return err
+}
+
+// transparent reads the sixth bit of struct inet_diag_sockopt.
+func transparent(options []byte) string {
+	bit := byte(1 << 5)
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		bit = 1 << 2 // bit fields begin at the other end
+	}
+	switch {
+	case len(options) == 0:
+		return ""
+	case options[0]&bit != 0:
+		return "yes"
+	}
+	return "no"
 }
 
 // localText writes where a socket listens. One that is bound to an IPv4

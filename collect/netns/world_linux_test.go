@@ -292,7 +292,10 @@ func TestWorldSockets(t *testing.T) {
 	}
 	only := func(fd int) { require.NoError(t, unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)) }
 	both := func(fd int) { require.NoError(t, unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)) }
-	bound := func(fd int) { require.NoError(t, unix.BindToDevice(fd, "lo")) }
+	bound := func(fd int) {
+		require.NoError(t, unix.BindToDevice(fd, "lo"))
+		require.NoError(t, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1))
+	}
 	require.NoError(t, inside(w.spaces[0].ns, func() error {
 		open(unix.AF_INET, unix.SOCK_STREAM, &unix.SockaddrInet4{Port: 80}, nil)
 		open(unix.AF_INET, unix.SOCK_STREAM, &unix.SockaddrInet4{Port: 81, Addr: [4]byte{127, 0, 0, 1}}, bound)
@@ -313,7 +316,11 @@ func TestWorldSockets(t *testing.T) {
 		{Protocol: "udp", Local: "0.0.0.0:53"},
 		{Protocol: "udp", Local: "[::]:54"},
 	}
-	require.Equal(t, want, w.collect(Options{}).Netns[0].Sockets)
+	told := slices.Clone(want)
+	for i := range told {
+		told[i].Transparent = map[bool]string{true: "yes", false: "no"}[i == 1]
+	}
+	require.Equal(t, told, w.collect(Options{}).Netns[0].Sockets)
 
 	// The same where the kernel would have to load modules to answer.
 	m := newMachine(context.Background(), Options{}.withDefaults("n1"), w.spaces)

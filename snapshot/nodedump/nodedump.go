@@ -343,8 +343,13 @@ type Socket struct {
 	Local    string `json:"local"`    // "0.0.0.0:80", "[::]:80"
 	Dev      string `json:"dev,omitempty"`
 	V6Only   bool   `json:"v6only,omitempty"` // of "[::]": false also takes IPv4
-	Process  string `json:"process,omitempty"`
-	Line     int    `json:"-"`
+
+	// IP_TRANSPARENT, which TPROXY and "-m socket --transparent" ask for: "yes"
+	// or "no", "" if the kernel or the tool does not tell.
+	Transparent string `json:"transparent,omitempty"`
+
+	Process string `json:"process,omitempty"`
+	Line    int    `json:"-"`
 }
 
 // A Program is a tc filter, XDP or cgroup program that may change the fate of

@@ -23,7 +23,10 @@ func part(file, text string) nodedump.Part {
 
 // world is the namespace around the rules: 10.0.0.100 on eth0 and
 // 10.0.1.100 on eth1 are local, 10.0.0.255 is a broadcast address.
-type world struct{ back, socket netfilter.Answer }
+type world struct {
+	back, socket, open netfilter.Answer
+	wild               bool
+}
 
 func (world) AddrType(a netip.Addr, dev string) netfilter.AddrType {
 	switch s := a.String(); {
@@ -62,6 +65,10 @@ func (w world) ReversePath(*netfilter.Frame, bool, bool) netfilter.Answer { retu
 func (world) DevGroup(dev string) (int, bool) { return 7, dev == "eth0" }
 
 func (w world) HasSocket(*netfilter.Frame) netfilter.Answer { return w.socket }
+
+func (w world) Listener(*netfilter.Frame) netfilter.Socket {
+	return netfilter.Socket{Found: w.socket, Wildcard: w.wild, Transparent: w.open}
+}
 
 // pkt reads "tcp 10.0.0.1:1000 > 10.0.0.2:80", or without ports.
 func pkt(s string) model.Packet {
@@ -125,7 +132,7 @@ func set(f *netfilter.Frame, key, value string) {
 	case "wayback":
 		f.Env = world{back: answerNamed(value), socket: w.socket}
 	case "socket":
-		f.Env = world{back: w.back, socket: answerNamed(value)}
+		f.Env = socketNamed(w.back, value)
 	case "hook":
 		for h := netfilter.Prerouting; h <= netfilter.Postrouting; h++ {
 			if h.String() == value {
@@ -137,6 +144,23 @@ func set(f *netfilter.Frame, key, value string) {
 	case "ct":
 		f.Ct.State = netfilter.CtState(slices.Index([]string{"none", "new", "established", "related", "invalid", "untracked"}, value))
 	}
+}
+
+// socketNamed is a world in which a socket waits: "no", "maybe", "yes", of which
+// nothing more is known, "wild", bound to no address, "transparent" or "opaque".
+func socketNamed(back netfilter.Answer, s string) world {
+	w := world{back: back, socket: netfilter.Yes, open: netfilter.Maybe}
+	switch s {
+	case "no", "maybe":
+		w.socket = answerNamed(s)
+	case "wild":
+		w.wild, w.open = true, netfilter.Yes
+	case "transparent":
+		w.open = netfilter.Yes
+	case "opaque":
+		w.open = netfilter.No
+	}
+	return w
 }
 
 func answerNamed(s string) netfilter.Answer {

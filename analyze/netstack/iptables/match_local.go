@@ -90,11 +90,16 @@ func (m *socket) match(f *netfilter.Frame) netfilter.Answer {
 	if f.Packet.Kind != model.KindOpen {
 		return netfilter.Maybe
 	}
-	answer := f.Env.HasSocket(f)
-	if answer == netfilter.Yes && (m.transparent || !m.nowildcard) {
-		return netfilter.Maybe
+	s := f.Env.Listener(f)
+	switch {
+	case s.Found != netfilter.Yes:
+		return s.Found
+	case !m.nowildcard && s.Wildcard: // socket_match: bound to 0.0.0.0 is no match
+		return netfilter.No
+	case m.transparent:
+		return s.Transparent
 	}
-	return answer
+	return netfilter.Yes
 }
 
 func (m *socket) doubt() string {

@@ -301,7 +301,14 @@ func deviceRows() []matchRow {
 		{"devgroup", "-m devgroup ! --dst-group 0x1/0x1", tcpOpen + " out=eth0", "no"},
 		{"devgroup", "-m devgroup --src-group 0x7", tcpOpen + " in=eth9", "maybe"},
 		{"socket", "-m socket --nowildcard", tcpOpen + " socket=yes", "yes"},
-		{"socket", "-m socket", tcpOpen + " socket=yes", "maybe"},
+		{"socket", "-m socket", tcpOpen + " socket=yes", "yes"},
+		{"socket", "-m socket", tcpOpen + " socket=wild", "no"},
+		{"socket", "-m socket --nowildcard", tcpOpen + " socket=wild", "yes"},
+		{"socket", "-m socket --transparent", tcpOpen + " socket=yes", "maybe"},
+		{"socket", "-m socket --transparent", tcpOpen + " socket=transparent", "yes"},
+		{"socket", "-m socket --transparent", tcpOpen + " socket=opaque", "no"},
+		{"socket", "-m socket --transparent", tcpOpen + " socket=wild", "no"},
+		{"socket", "-m socket --transparent --nowildcard", tcpOpen + " socket=wild", "yes"},
 		{"socket", "-m socket --transparent", tcpOpen + " socket=no", "no"},
 	}
 }

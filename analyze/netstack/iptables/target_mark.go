@@ -245,13 +245,23 @@ func (t *tproxy) apply(f *netfilter.Frame, at string) (netfilter.Verdict, string
 	to := f.Packet.Dst
 	if t.ip != nil && !t.ip.prefix.Addr().IsUnspecified() {
 		to = addrPort(t.ip.prefix.Addr(), to.Port())
+	} else if a := f.Env.InputAddr(f.In, f.Packet.IPv6()); a.IsValid() { // nf_tproxy_laddr4
+		to = addrPort(a, to.Port())
 	}
 	if t.port != 0 {
 		to = addrPort(to.Addr(), t.port)
 	}
 	asked := *f
 	asked.Packet.Dst = to
-	if f.Env.HasSocket(&asked) == netfilter.No ||
+	s := f.Env.Listener(&asked)
+	taken := s.Found
+	if taken == netfilter.Yes {
+		taken = s.Transparent
+	}
+	if taken == netfilter.No && f.Packet.Kind != model.KindOpen {
+		taken = netfilter.Maybe // a connected socket goes first
+	}
+	if taken == netfilter.No || taken == netfilter.Maybe &&
 		!f.Choices.Doubt(model.Doubt{What: "whether a transparent socket waits at " + to.String() + " (-j TPROXY)", Evidence: at}) {
 		return netfilter.Drop, "drop: no socket for tproxy to " + to.String()
 	}

@@ -17,7 +17,7 @@ func deciding() []extension {
 		{name: "MASQUERADE", class: Partly, why: natWhy, options: "to-ports to-port random:0 random-fully:0", buildTarget: targetMasquerade},
 		{name: "REDIRECT", class: Partly, why: natWhy, options: "to-ports to-port random:0", buildTarget: targetRedirect},
 		{name: "NETMAP", class: Exact, options: "to", buildTarget: targetNetmap},
-		{name: "TPROXY", class: Partly, why: "whether a socket is transparent is not in the bundle", options: "on-port on-ip tproxy-mark", buildTarget: targetTPROXY},
+		{name: "TPROXY", class: Partly, why: "whether a socket is transparent is in a bundle only since Linux 5.10", options: "on-port on-ip tproxy-mark", buildTarget: targetTPROXY},
 		{name: "NFQUEUE", class: Open, why: "a program decides", options: "queue-num queue-balance queue-bypass:0 queue-cpu-fanout:0", buildTarget: targetNFQUEUE},
 		{name: "QUEUE", class: Open, why: "a program decides", buildTarget: targetNFQUEUE},
 		{name: "SYNPROXY", class: Open, why: "the kernel answers in the server's place", loose: true, buildTarget: targetOpen("SYNPROXY")},

@@ -156,6 +156,16 @@ type Env interface {
 	DevGroup(dev string) (int, bool)
 	// HasSocket answers "-m socket": does a socket wait for f?
 	HasSocket(f *Frame) Answer
+	// Listener returns the socket that waits for what opens a conversation as f
+	// would, by its addresses alone.
+	Listener(f *Frame) Socket
+}
+
+// A Socket is one that waits for packets.
+type Socket struct {
+	Found       Answer
+	Wildcard    bool   // it is bound to no address
+	Transparent Answer // it has IP_TRANSPARENT
 }
 
 // A Frame is a packet inside one network namespace, with all that a rule may

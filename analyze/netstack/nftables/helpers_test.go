@@ -135,6 +135,10 @@ func (world) HasSocket(f *netfilter.Frame) netfilter.Answer {
 	return netfilter.AnswerOf(f.Packet.Dst.Port() == 80)
 }
 
+func (w world) Listener(f *netfilter.Frame) netfilter.Socket {
+	return netfilter.Socket{Found: w.HasSocket(f), Transparent: netfilter.Maybe}
+}
+
 func (world) FibDevice(f *netfilter.Frame, dst, _ bool, dev string) string {
 	a := f.Packet.Src.Addr()
 	if dst {

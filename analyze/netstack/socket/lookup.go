@@ -14,6 +14,8 @@ type Match struct {
 	Socket       string // the socket that takes the packet, or that LoopbackOnly is about: "tcp 0.0.0.0:80 (nginx)"
 	Evidence     string // file:line of the socket
 	Known        bool   // the sockets of the namespace were collected
+	Wildcard     bool   // the socket is bound to no address
+	Transparent  string // whether it has IP_TRANSPARENT: "yes", "no", "" if that is not known
 }
 
 // Lookup returns the socket that takes p, which is to be delivered here and
@@ -44,6 +46,7 @@ func (t *Table) Lookup(p model.Packet, dev string) Match {
 			best = score
 			m.Found, m.LoopbackOnly = true, false
 			m.Socket, m.Evidence = l.text, l.evidence
+			m.Wildcard, m.Transparent = l.addr.IsUnspecified(), l.open
 		}
 	}
 	return m

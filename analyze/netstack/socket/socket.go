@@ -33,6 +33,7 @@ type listener struct {
 	v6       bool       // an IPv6 socket
 	also4    bool       // an IPv6 socket that takes IPv4 too
 	dev      string     // the device it is bound to, "" if none
+	open     string     // whether it is transparent: "yes", "no", "" if that is not known
 	text     string
 	evidence string
 }
@@ -100,7 +101,7 @@ func parse(s *nodedump.Socket) (listener, uint16, error) {
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(s.Local[:colon], "["), "]")
 	host, zone, _ := strings.Cut(host, "%")
-	l := listener{dev: s.Dev, text: s.Protocol + " " + s.Local}
+	l := listener{dev: s.Dev, open: s.Transparent, text: s.Protocol + " " + s.Local}
 	if l.dev == "" {
 		l.dev = zone
 	}
