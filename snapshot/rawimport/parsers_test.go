@@ -103,7 +103,7 @@ func TestLinks(t *testing.T) {
     inet 10.0.0.1 peer 10.0.0.2/32 scope global secondary v0`, `{"name":"v0","index":5,"kind":"veth","mtu":1400,"mac":"02:00:00:00:00:01","flags":["BROADCAST","UP"],"operState":"UP","addrs":[{"prefix":"10.0.0.1/32","peer":"10.0.0.2/32","scope":"global","flags":["secondary"],"label":"v0"}],"link":2,"linkNSID":3,"port":{"state":"forwarding","hairpin":true,"noLearning":true,"noFlood":true},"group":7}`},
 		{`7: vx: <UP> mtu 1450 qdisc noqueue state UNKNOWN
     link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff promiscuity 0
-    vxlan id 1 local 10.0.0.1 dev if2 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx`, `{"name":"vx","index":7,"kind":"vxlan","mtu":1450,"mac":"02:00:00:00:00:01","flags":["UP"],"operState":"UNKNOWN","vxlan":{"id":1,"local":"10.0.0.1","link":2,"port":8472,"noLearning":true,"udpCsum":true}}`},
+    vxlan id 1 local 10.0.0.1 dev if2 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx`, `{"name":"vx","index":7,"kind":"vxlan","mtu":1450,"mac":"02:00:00:00:00:01","flags":["UP"],"operState":"UNKNOWN","vxlan":{"id":1,"local":"10.0.0.1","link":2,"port":8472,"noLearning":true,"udpCsum":true,"df":"unset"}}`},
 		{``, `error: 1: no interface, and each namespace has one`},
 	}, func(data []byte) ([]nodedump.Interface, []bad, error) {
 		list, bads, err := parseLinks(data)

@@ -74,6 +74,9 @@ func (l *rawLink) below(w *words) error {
 		return l.slave(w)
 	case l.Info.Kind == "" && slices.Contains(linkKinds(), key):
 		l.Info.Kind = key
+		if key == "vxlan" {
+			l.Info.Data.DF = "unset" // which only the JSON says
+		}
 		l.kind(w)
 	}
 	return w.err
