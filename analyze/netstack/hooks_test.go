@@ -146,6 +146,38 @@ func TestNFTHooks(t *testing.T) {
 	}
 }
 
+// Of two chains of one table the later is called first, at the same priority: the
+// first here drops what the later one has marked. Of two tables nobody knows.
+func TestOrderOfChains(t *testing.T) {
+	const (
+		mark   = `{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 7}}`
+		ifMark = `{"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": 7}}, {"drop": null}`
+	)
+	first := chainOf("inet a filter input 0 accept", "") + ruleOf("inet", "a", ifMark)
+	later := chainOf("inet b filter input 0 accept", "") + ruleOf("inet", "b", mark)
+	elsewhere := strings.ReplaceAll(later, `"table": "t"`, `"table": "u"`)
+	for _, tt := range []struct {
+		nft  string
+		want []string
+	}{
+		{first + "," + later, []string{"dropped netfilter/drop"}},
+		{later + "," + first, []string{"delivered answer=reply"}},
+		{first + "," + elsewhere, []string{"dropped netfilter/drop", "delivered answer=reply"}},
+	} {
+		var got []string
+		for _, o := range withNFT(t, router, "", tt.nft).Input(pkt("tcp 10.0.0.9:4 > 10.0.0.1:80"), "eth0", everybody()) {
+			got = append(got, ended(o))
+		}
+		require.Equal(t, tt.want, got)
+	}
+}
+
+// A packet is untracked at once, for the rest of raw.
+func TestNotrackAtOnce(t *testing.T) {
+	ns := world(t, router, "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CT --notrack\n-A PREROUTING -m conntrack --ctstate UNTRACKED -j DROP\nCOMMIT\n")
+	require.Equal(t, "dropped netfilter/drop", ended(one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.0.0.1:80"), "eth0", everybody()))))
+}
+
 // A chain of type route sends what it has marked by another route, one of type
 // filter does not (nft_chain_route).
 func TestNFTRoute(t *testing.T) {

@@ -75,18 +75,35 @@ func (r *run) like(o *run) bool {
 }
 
 // orders returns the other orders of a group: each of its members first, the
-// rest after it or before it. For up to three members these are all.
+// rest after it or before it. For up to three members these are all. Chains of
+// one table stay in the order that the dump shows.
 func orders(group []registered) (all [][]registered) {
 	back := slices.Clone(group)
 	slices.Reverse(back)
 	for i := range group {
-		turned := append(slices.Clone(group[i:]), group[:i]...)
-		if i > 0 {
-			all = append(all, turned)
-		}
-		if len(group) > 2 {
-			all = append(all, append(slices.Clone(back[i:]), back[:i]...))
+		for _, turned := range [][]registered{append(slices.Clone(group[i:]), group[:i]...), append(slices.Clone(back[i:]), back[:i]...)} {
+			if may(turned, group) {
+				all = append(all, turned)
+			}
 		}
 	}
 	return all
+}
+
+// may reports whether an order is another one than that of a group, and keeps
+// the order of the chains of each table.
+func may(order, group []registered) bool {
+	at := func(s registered) int {
+		return slices.IndexFunc(group, func(o registered) bool { return o.name == s.name && o.evidence == s.evidence })
+	}
+	moved := false
+	for i, s := range order {
+		moved = moved || at(s) != i
+		for _, later := range order[i+1:] {
+			if s.table != "" && s.table == later.table && at(s) > at(later) {
+				return false
+			}
+		}
+	}
+	return moved
 }

@@ -30,12 +30,13 @@ type registered struct {
 	name     string // as a doubt names it
 	evidence string // file, or file:line
 	run      func(*run) bool
+	table    string // of nftables: in which order its chains were made is known
 }
 
 // A pipeline is what is registered at one hook of one address family, in the
 // order in which it is called. What has one priority is together: the kernel
-// calls first what was registered last (nf_hook_entries_grow), which no dump
-// shows.
+// calls first what was registered last (nf_hook_entries_grow), which a dump
+// shows only of the chains of one table of nftables.
 type pipeline [][]registered
 
 // pipelines are those of every hook.
@@ -52,23 +53,19 @@ func (ns *NetNS) newPipelines(ipv6 bool) (all pipelines) {
 func (ns *NetNS) newPipeline(ipv6 bool, h netfilter.Hook) pipeline {
 	var list []registered
 	if h == netfilter.Prerouting || h == netfilter.Output {
-		list = append(list, registered{priorityConntrack, "conntrack", ns.Info.File, (*run).track})
+		list = append(list, registered{priority: priorityConntrack, name: "conntrack", evidence: ns.Info.File, run: (*run).track})
 	}
 	for _, set := range ns.Tables(ipv6) {
 		list = append(list, tablesAt(set, h)...)
 	}
 	nat := natAt(ns, ipv6, h)
-	for _, b := range ns.nft.Bases() {
-		if b.Type != "nat" && b.At(h, ipv6) {
-			list = append(list, baseChain(ns.nft, b))
-		}
-	}
+	list = append(list, ns.chainsAt(h, ipv6, false)...)
 	if source := natSource(h); h != netfilter.Forward {
 		at := priorityNATDst
 		if source {
 			at = priorityNATSrc
 		}
-		list = append(list, registered{at, "nat", ns.Info.File, func(r *run) bool { return r.nat(nat, source) }})
+		list = append(list, registered{priority: at, name: "nat", evidence: ns.Info.File, run: func(r *run) bool { return r.nat(nat, source) }})
 	}
 	return byPriority(list)
 }
@@ -97,7 +94,7 @@ func tablesAt(set *iptables.Ruleset, h netfilter.Hook) (list []registered) {
 		priority int
 	}{{"raw", priorityRaw}, {"mangle", priorityMangle}, {"filter", priorityFilter}, {"security", prioritySecurity}} {
 		if lost(set, t.name) || set.HasBase(t.name, h) {
-			list = append(list, registered{t.priority, tableName(set, t.name), fileOf(set), func(r *run) bool { return r.table(set, t.name) }})
+			list = append(list, registered{priority: t.priority, name: tableName(set, t.name), evidence: fileOf(set), run: func(r *run) bool { return r.table(set, t.name) }})
 		}
 	}
 	return list
@@ -128,18 +125,25 @@ func natAt(ns *NetNS, ipv6 bool, h netfilter.Hook) pipeline {
 	}
 	for _, set := range ns.Tables(ipv6) {
 		if lost(set, "nat") || set.HasBase("nat", h) {
-			list = append(list, registered{at, tableName(set, "nat"), fileOf(set), func(r *run) bool { return r.natTable(set) }})
+			list = append(list, registered{priority: at, name: tableName(set, "nat"), evidence: fileOf(set), run: func(r *run) bool { return r.natTable(set) }})
 		}
 	}
-	for _, b := range ns.nft.Bases() {
-		if b.Type == "nat" && b.At(h, ipv6) {
+	return byPriority(append(list, ns.chainsAt(h, ipv6, true)...))
+}
+
+// chainsAt lists the base chains of nftables, of type nat or of the others, the
+// last first: a dump has those of a table in the order in which they were made.
+func (ns *NetNS) chainsAt(h netfilter.Hook, ipv6, nat bool) (list []registered) {
+	for _, b := range slices.Backward(ns.nft.Bases()) {
+		if (b.Type == "nat") == nat && b.At(h, ipv6) {
 			list = append(list, baseChain(ns.nft, b))
 		}
 	}
-	return byPriority(list)
+	return list
 }
 
 // baseChain is a base chain of nftables.
 func baseChain(set *nftables.Ruleset, b *nftables.Base) registered {
-	return registered{b.Priority, fmt.Sprintf("chain %s %s %s", b.Family, b.Table, b.Name), set.Evidence(b), func(r *run) bool { return r.base(set, b) }}
+	return registered{priority: b.Priority, name: fmt.Sprintf("chain %s %s %s", b.Family, b.Table, b.Name), evidence: set.Evidence(b),
+		table: b.Family + " " + b.Table, run: func(r *run) bool { return r.base(set, b) }}
 }

@@ -153,6 +153,29 @@ func sendFrom(proto string, port, mark int, to string) {
 	}
 }
 
+// TestKernelOrder: of two chains of one priority the kernel calls first the one
+// that was made last, which a dump shows below (nf_hook_entries_grow).
+func TestKernelOrder(t *testing.T) {
+	inNetns(t, func() {
+		if !devices(t) {
+			return
+		}
+		const pair = "table ip t {\nchain a { type filter hook output priority 0; meta mark 0x7 drop;\n}\nchain b { type filter hook output priority 0; meta mark set 0x7;\n}\n}\n"
+		if _, err := sh(witness+pair, "nft", "-f", "-"); err != nil {
+			t.Log("skipped: ", err)
+			return
+		}
+		sendFrom("udp", 2000, 0, "10.0.0.2:53")
+		if got := left(t); got != "" {
+			t.Errorf("%s leaves: the chain that was made first was called first", got)
+		}
+		out, _ := sh("", "nft", "list", "table", "ip", "t")
+		if strings.Index(out, "chain a") > strings.Index(out, "chain b") {
+			t.Error("the dump shows them the other way round")
+		}
+	})
+}
+
 // left returns the first packet that the witness saw, "" if none.
 func left(t *testing.T) string {
 	packet, dscp := "", ""

@@ -12,7 +12,7 @@ import (
 // its own, and maxCounted those that are counted by what they lead to.
 const (
 	maxWays    = 64
-	maxCounted = 65536
+	maxCounted = 16384
 )
 
 // A chance is numgen or a hash: each number from offset on has the same share

@@ -154,9 +154,9 @@ func (w *walk) unknown(what string) flow {
 // Rules that a packet meets in one base chain, and chains that call each other,
 // are bounded: a text can be written that has no end.
 const (
-	maxRules = 20_000_000
-	maxSteps = 10_000
-	maxJumps = 64
+	maxRules = 5_000_000
+	maxSteps = 2_000
+	maxJumps = 64 // the kernel takes 16 (NFT_JUMP_STACK_SIZE)
 )
 
 // A frame is a chain and the next rule in it: where return comes back to.
