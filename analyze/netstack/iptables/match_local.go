@@ -35,7 +35,7 @@ func matchOwner(b *building, options []option) error {
 func (m *owner) match(f *netfilter.Frame) netfilter.Answer {
 	kind := f.Packet.Kind
 	switch {
-	case forwarded(f):
+	case forwarded(f), kind == model.KindReset && f.Packet.IPv6(): // tcp_v6_send_response gives its packet no socket
 		return answerOf(m.allNot)
 	case !kernelMade(&f.Packet) && kind != model.KindOpen && kind != model.KindData:
 		return netfilter.Maybe

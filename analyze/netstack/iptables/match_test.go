@@ -361,6 +361,8 @@ func packetRows() []matchRow {
 		{"owner", "-m owner --uid-owner 0", tcpOpen + " hook=OUTPUT kind=reset", "no"},
 		{"owner", "-m owner ! --uid-owner 0", tcpOpen + " hook=OUTPUT kind=reset", "yes"},
 		{"owner", "-m owner --socket-exists", tcpOpen + " hook=OUTPUT kind=reset", "yes"},
+		{"owner", "-m owner --socket-exists", tcp6 + " hook=OUTPUT kind=reset", "no"},
+		{"owner", "-m owner ! --socket-exists", tcp6 + " hook=OUTPUT kind=reset", "yes"},
 		{"owner", "-m owner ! --uid-owner 0", ping + " hook=OUTPUT kind=error", "yes"},
 		{"owner", "-m owner --uid-owner 0", tcpOpen + " hook=OUTPUT kind=reply", "maybe"},
 		{"cgroup", "-m cgroup ! --cgroup 1", tcpOpen + " in=eth0", "no"},
