@@ -13,9 +13,10 @@ import (
 
 // A connTable is what was dumped of a namespace's conntrack entries.
 type connTable struct {
-	whole      bool // every entry was read
-	count, max int  // 0 if they are not known
-	evictable  bool // early_drop may make room: an entry is not ASSURED
+	whole      bool          // every entry was read
+	count, max int           // 0 if they are not known
+	evictable  bool          // early_drop may make room: an entry is not ASSURED
+	all        []*dumpedConn // as dumped
 	byTuple    map[connKey]*dumpedConn
 	byService  map[serviceKey][]*dumpedConn
 }
@@ -79,6 +80,7 @@ func newConnTable(part nodedump.Part) (t *connTable, problems []error) {
 }
 
 func (t *connTable) add(c *dumpedConn) {
+	t.all = append(t.all, c)
 	t.byTuple[connKey{c.Original, c.Zone}] = c
 	t.byTuple[connKey{c.Reply, c.Zone}] = c
 	key := serviceKey{c.Original.Protocol, c.Original.Src.Addr(), c.Original.Dst}

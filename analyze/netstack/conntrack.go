@@ -119,6 +119,9 @@ func (r *run) begins() bool {
 	if r.out.service.protocol == "" && r.f.Packet.AnyPort {
 		r.out.service = serviceKey{r.f.Packet.Protocol, r.f.Packet.Src.Addr(), r.f.Packet.Dst}
 	}
+	if r.expected() {
+		return false
+	}
 	if !t.full() {
 		return true
 	}

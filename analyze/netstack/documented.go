@@ -51,6 +51,7 @@ func sysctls6() []route.Row {
 
 func sysctlsOther() []route.Row {
 	return []route.Row{
+		{Name: "net.netfilter.nf_conntrack_helper", Class: "exact", Note: "helpers are assigned without a rule"},
 		{Name: "net.netfilter.nf_conntrack_max", Class: "exact", Note: "as conntrack.json has it: a full table drops what is new"},
 		{Name: "net.netfilter.nf_conntrack_tcp_loose", Class: "exact", Note: "whether TCP may begin in its middle; on unless it is 0"},
 	}
@@ -64,7 +65,7 @@ func Tracking() []route.Row {
 		{Name: "states of TCP", Class: "partly", Note: "a SYN reopens a TIME_WAIT; whether it reopens a CLOSE depends on who closed. Sequence numbers are taken to be right (nf_conntrack_tcp_be_liberal does not matter)"},
 		{Name: "SCTP, ICMP, others", Class: "exact", Note: "SCTP begins with INIT, ICMP with a question; the rest with any packet"},
 		{Name: "RELATED", Class: "exact", Note: "ICMP errors by the packet that they quote, which is translated along; without it, open"},
-		{Name: "expectations of helpers", Class: "open", Note: "no dump has them; connections that were expected are known by their entries"},
+		{Name: "expectations of helpers", Class: "open", Note: "no dump has them: a new packet is in doubt where a helper is assigned and the dump has a connection to a helper's port between the same hosts; connections that were expected are known by their entries"},
 		{Name: "INVALID", Class: "exact", Note: "no nat rule sees it"},
 		{Name: "UNTRACKED", Class: "exact", Note: "NOTRACK, neighbour discovery, multicast listeners"},
 		{Name: "a full table", Class: "partly", Note: "drops what is new; where an entry is not ASSURED, or is closing, room may be made (early_drop)"},

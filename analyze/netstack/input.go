@@ -45,6 +45,10 @@ func (r *run) route(in string) {
 	if res.Type == route.TypeUnicast {
 		q.OIf = res.Dev
 	}
+	if d := r.ns.Unread("sysctls"); d != nil && !r.ns.given("net.ipv4.conf.all.rp_filter") && r.ns.FIB.FilterMatters(q) &&
+		r.forks(model.Doubt{What: "whether reverse path filtering discards the packet: " + d.What, Evidence: d.Evidence}) {
+		return
+	}
 	if refused := r.ns.FIB.Validate(q); refused != nil && (res.Type == route.TypeLocal || res.Type == route.TypeUnicast || refused.Code == "walk/martian") {
 		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
 		return
@@ -201,6 +205,12 @@ func (r *run) notForwarding(in string) {
 	if r.f.Packet.IPv6() {
 		r.out.Remedy = "sysctl -w net.ipv6.conf.all.forwarding=1"
 	}
+}
+
+// given reports whether the dump has a sysctl.
+func (ns *NetNS) given(name string) bool {
+	_, _, ok := ns.FIB.Sysctl(name)
+	return ok
 }
 
 func (r *run) sysctl(name string) string {

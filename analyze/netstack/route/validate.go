@@ -55,6 +55,16 @@ func (f *FIB) Validate(q Query) *Refusal {
 	return f.validateRouted(q, dev)
 }
 
+// FilterMatters reports whether strict reverse path filtering would discard a
+// packet that came in by q.IIf: what the sysctl rp_filter says then decides.
+func (f *FIB) FilterMatters(q Query) bool {
+	strict, info := *f, *f.info
+	info.Sysctls = map[string]string{"net.ipv4.conf.all.rp_filter": "1"}
+	strict.info = &info
+	refused := strict.Validate(q)
+	return refused != nil && refused.Code == codeRPFilter
+}
+
 // weird4 is the head of ip_route_input_slow: addresses that no route decides
 // about.
 func (f *FIB) weird4(q Query, dev string) *Refusal {
