@@ -51,6 +51,8 @@ func ways() []way {
 		{"ip", out, "numgen random mod 100 < 50 meta mark set 0x1"}, {"ip", out, "symhash mod 2 0 drop"}, {"ip", out, "limit rate 1/hour burst 1 packets meta mark set 0x1"},
 		{"ip", out, "add @seen { ip saddr }\nip saddr @seen meta mark set 0x1"}, {"ip", out, "add @seen { ip saddr } ip daddr @seen meta mark set 0x1"},
 		{"ip", out, "delete @seen { ip saddr }\nip saddr @seen meta mark set 0x1"}, {"ip", out, "update @seen { ip daddr }\nip saddr @seen meta mark set 0x1\nip daddr @seen meta mark set 0x2"},
+		{"ip", out, "ip daddr vmap @rest\nmeta mark set 0x1"}, {"ip", out, "ip daddr set 10.1.0.7\nip daddr vmap @rest\nmeta mark set 0x1"}, {"ip", out, "ip saddr @every meta mark set 0x1"},
+		{"ip", out, "ip daddr set 10.3.0.7\nip daddr vmap @rest\nmeta mark set 0x1"}, {"ip", out, "th dport vmap { 80 : accept, * : jump marker }"},
 		{"ip", out, "ip saddr 10.0.0.1 counter accept\nmeta mark set 0x1"}, {"ip", out, "continue\nmeta mark set 0x1"}, {"ip", out, "ct state new meta mark set 0x1"}, {"ip", out, "log prefix \"x\" meta mark set 0x1"},
 		{"ip", "type filter hook output priority -300;", "notrack\nct state untracked meta mark set 0x1"}, {"ip", "type filter hook output priority 10;", "notrack\nct state untracked meta mark set 0x1"},
 		{"ip", "type filter hook output priority -300;", "ct state invalid meta mark set 0x1"}, {"ip", out, "fib daddr type unicast meta mark set 0x1"}, {"ip", out, "fib saddr type local meta mark set 0x1"},

@@ -22,6 +22,8 @@ const sets = `
 	set limited { type ipv4_addr; limit rate 10/second; elements = { 10.0.0.1 } }
 	map ways { type inet_service : verdict; elements = { 80 : drop, 81 : accept } }
 	map dests { type inet_service : ipv4_addr . inet_service; elements = { 80 : 10.9.0.1 . 8080 } }
+	map rest { type ipv4_addr : verdict; flags interval; elements = { 10.0.0.0/24 : accept, 10.1.0.0-10.1.0.7 : return, * : drop } }
+	set every { type ipv4_addr; elements = { 10.0.0.9, * } }
 	map markof { type ipv4_addr : mark; elements = { 10.0.0.1 : 7 } }
 	counter hits { }
 	chain sub { }
@@ -295,6 +297,13 @@ func setRows() []matchRow {
 		{"vmap", "ip", "tcp dport vmap { 80-90 : jump dropper, 22 : accept }", tcpOpen, "yes"},
 		{"vmap", "ip", "ip saddr . tcp dport vmap { 10.0.0.1 . 80 : goto dropper }", tcpOpen, "yes"},
 		{"vmap", "ip", "meta l4proto vmap { tcp : return, udp : drop }", tcpOpen, "no"},
+		{"vmap", "ip", "ip daddr vmap @rest", tcpOpen, "no"},
+		{"vmap", "ip", "ip daddr vmap @rest", "tcp 10.0.0.1:1 > 10.1.0.7:1", "no"},
+		{"vmap", "ip", "ip daddr vmap @rest", "tcp 10.0.0.1:1 > 10.1.0.8:1", "yes"},
+		{"vmap", "ip", "ip daddr vmap @rest", "tcp 10.0.0.1:1 > 9.9.9.9:1", "yes"},
+		{"vmap", "ip", "tcp dport vmap { 81 : accept, * : drop }", tcpOpen, "yes"},
+		{"set", "ip", "ip saddr @every", tcpOpen, "yes"},
+		{"set", "ip", "ip saddr != @every", tcpOpen, "no"},
 		{"vmap", "ip", "numgen random mod 4 vmap { 0 : drop, 1 : drop, 2 : accept, 3 : accept }", tcpOpen, "drop 0.25, drop 0.25, accept 0.25, accept 0.25"},
 	}
 }
