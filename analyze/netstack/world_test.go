@@ -17,6 +17,7 @@ import (
 // world makes a namespace from lines:
 //
 //	dev NAME KIND [MAC] [ADDR/LEN...] [mtu=N] [down] [master=BR] [hairpin] [vni=N,LOCAL]
+//	    and the options of detail in device_test.go
 //	route PREFIX DEV [VIA] [type=T]
 //	neigh IP DEV MAC           (that somebody wrote; learned IP DEV MAC: that the kernel learned)
 //	fdb MAC DEV DST            (of a VXLAN device; DST "port" for a bridge port)
@@ -101,6 +102,7 @@ func (b builder) dev(f []string, line int) {
 			id, local, _ := strings.Cut(value, ",")
 			n, _ := strconv.Atoi(id)
 			d.VXLAN = &nodedump.VXLAN{ID: n, Local: local, Port: 8472}
+		case b.detail(&d, key, value):
 		case strings.Contains(w, "/"):
 			d.Addrs = append(d.Addrs, nodedump.Addr{Prefix: w, Scope: map[bool]string{true: "host", false: "global"}[d.Name == "lo"]})
 		default:
@@ -134,6 +136,21 @@ func (b builder) route(f []string, line int) {
 
 func (b builder) fdb(f []string, line int) {
 	e := nodedump.FDBEntry{MAC: f[0], Dev: f[1], Line: line}
+	for _, w := range f[3:] {
+		key, value, _ := strings.Cut(w, "=")
+		switch n, _ := strconv.Atoi(value); key {
+		case "vlan":
+			e.VLAN = n
+		case "vni":
+			e.VNI = n
+		case "port":
+			e.Port = n
+		case "via":
+			e.Via = value
+		case "state":
+			e.State = value
+		}
+	}
 	if f[2] == "port" {
 		for _, d := range b.info.Interfaces {
 			if d.Name == f[1] {
