@@ -139,14 +139,16 @@ func (r *run) udpTunnel(in string) bool {
 // unwrap takes the inner packet out and lets it come in by a tunnel device. The
 // mark goes along: it is taken off only between namespaces (skb_scrub_packet).
 func (r *run) unwrap(dev *nodedump.Interface) {
+	r.unwrapTo(dev, addressedTo(dev, r.f.Packet.Encap.DstMAC))
+}
+
+// unwrapTo is unwrap of a frame of which it is known for whom it is.
+func (r *run) unwrapTo(dev *nodedump.Interface, to packetType) {
 	inner := *r.f.Packet.Encap
 	inner.Mark = r.f.Packet.Mark
 	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Blind: r.f.Blind, Trace: r.f.Trace}
 	r.conn, r.local, r.looped, r.in, r.seen = nil, false, false, "", false
-	r.to = toHost
-	if inner.DstMAC != "" {
-		r.to = addressedTo(dev, inner.DstMAC)
-	}
+	r.to = to
 	r.device(dev)
 }
 

@@ -94,7 +94,8 @@ func (r *run) toVTEP(dev *nodedump.Interface, far vtep) {
 }
 
 // bypass gives a frame to a VXLAN device of this namespace at once: no hook sees
-// a packet around it (encap_bypass_if_local).
+// a packet around it (encap_bypass_if_local), and it counts as one for this host
+// whatever address it bears (vxlan_encap_bypass).
 func (r *run) bypass(dev *nodedump.Interface, outer model.Packet) {
 	for i := range r.ns.Info.Interfaces {
 		d := &r.ns.Info.Interfaces[i]
@@ -103,7 +104,7 @@ func (r *run) bypass(dev *nodedump.Interface, outer model.Packet) {
 		}
 		r.step("vxlan "+d.Name, "", fmt.Sprintf("from %s without a packet around it", dev.Name), r.ns.at(d.Line))
 		r.f.Packet = outer
-		r.unwrap(d)
+		r.unwrapTo(d, toHost)
 		return
 	}
 	r.end(model.Dropped, "", fmt.Sprintf("%s is an address of this host, which has no VXLAN device %d", outer.Dst.Addr(), outer.VNI), r.ns.at(dev.Line))
@@ -261,6 +262,7 @@ func (r *run) vxlanIn(in string) bool {
 			return true
 		}
 	}
+	r.out.Arrived = socket != nil
 	switch {
 	case socket != nil && socket.VXLAN.External:
 		r.unknown("which VNI "+socket.Name+" takes", r.ns.at(socket.Line))

@@ -249,9 +249,15 @@ func (t *Topology) bridges(e End, bridge string) bool {
 
 // resolveUnderlay answers for addresses between machines.
 func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (string, netfilter.Answer) {
+	if pod, ok := t.atlas.Pod(ip); ok && pod.Base == at.Base && pod != at && t.stands(pod, ip) {
+		return "", t.comesBack(at)
+	}
 	owner, ok := t.atlas.Owner(ip)
 	if !ok || owner == at {
 		return "", netfilter.Maybe
+	}
+	if owner.Base == at.Base {
+		return "", t.comesBack(at)
 	}
 	ns := t.atlas.NetNS(owner)
 	if ns == nil {
@@ -259,6 +265,36 @@ func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (string, netfilter.A
 	}
 	dev := facing(ns, ip)
 	return dev.MAC, netfilter.AnswerOf(dev.Name != "" && netstack.Up(&dev) && netstack.Carrier(&dev))
+}
+
+// stands reports whether an address of a namespace is on a device that stands on
+// another one.
+func (t *Topology) stands(at Place, ip netip.Addr) bool {
+	ns := t.atlas.NetNS(at)
+	if ns == nil {
+		return false
+	}
+	dev, ok := ns.FIB.DeviceOwning(ip)
+	return ok && netstack.Stacked(dev)
+}
+
+// comesBack answers whether what leaves a machine can reach it again: not by the
+// device that it left by, and with only one to the world there is no other.
+func (t *Topology) comesBack(at Place) netfilter.Answer {
+	ns := t.atlas.NetNS(at.Host())
+	if ns == nil {
+		return netfilter.Maybe
+	}
+	n := 0
+	for i := range ns.Info.Interfaces {
+		if dev := &ns.Info.Interfaces[i]; dev.Kind == "" && netstack.Up(dev) && dev.Master == 0 {
+			n++
+		}
+	}
+	if n > 1 {
+		return netfilter.Maybe
+	}
+	return netfilter.No
 }
 
 // Leads implements [netstack.Wire].

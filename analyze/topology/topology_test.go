@@ -230,3 +230,109 @@ func TestARPIgnore(t *testing.T) {
 		require.Equal(t, tt.want, known, "arp_ignore %s, %s", tt.ignore, tt.ip)
 	}
 }
+
+// above makes dev a device that stands on one of the host.
+func above(d nodedump.Interface, parent int) nodedump.Interface {
+	elsewhere := 0
+	d.Link, d.LinkNSID, d.PeerNetns = parent, &elsewhere, "host"
+	return d
+}
+
+// stack is a node with pods on macvlans, ipvlans and a VLAN of eth0.
+func stack(t *testing.T) *book {
+	b := &book{netns: map[Place]*netstack.NetNS{}, owners: map[string]Place{"192.0.2.1": host}, pods: map[string]Place{"192.0.2.10": podA}}
+	eth0 := dev("eth0", "", 2, "02:00:00:00:00:01", "192.0.2.1/24")
+	eth0.Above = []nodedump.Upper{{Netns: "default_a", Index: 3}, {Netns: "default_b", Index: 4}, {Netns: "default_c", Index: 5}}
+	b.add(t, host, eth0)
+	mv := func(name string, index int, mac, addr string) nodedump.Interface {
+		d := above(dev(name, "macvlan", index, mac, addr), 2)
+		d.Mode = "bridge"
+		return d
+	}
+	b.add(t, podA, mv("eth0", 3, "0a:00:00:00:00:0a", "192.0.2.10/24"))
+	b.add(t, podB, mv("eth0", 4, "0a:00:00:00:00:0b", "192.0.2.11/24"))
+	vlan := above(dev("eth0", "vlan", 5, "02:00:00:00:00:01", "10.5.0.1/24"), 2)
+	vlan.VLAN = &nodedump.VLAN{ID: 5}
+	b.add(t, Place{"nodes/n1", "default_c"}, vlan)
+	return b
+}
+
+func TestStack(t *testing.T) {
+	b := stack(t)
+	top := New(b)
+	mv, _ := b.NetNS(podA).Device("eth0")
+	end, ok := top.Below(podA, mv)
+	require.True(t, ok)
+	require.Equal(t, End{host, "eth0"}, end)
+	list := top.Above(host, "eth0")
+	require.Len(t, list, 3)
+	require.Equal(t, podA.ID(), list[0].Netns)
+	place, ok := PlaceOf(list[1].Netns)
+	require.True(t, ok)
+	require.Equal(t, podB, place)
+	for _, tt := range []struct {
+		name string
+		at   Place
+		ip   string
+		mac  string
+		want netfilter.Answer
+	}{
+		{"macvlan_broadcast: another one on the same parent", podA, "192.0.2.11", "0a:00:00:00:00:0b", netfilter.Yes},
+		{"the parent itself does not hear its macvlans", podA, "192.0.2.1", "", netfilter.No},
+		{"nor they it", host, "192.0.2.10", "", netfilter.No},
+		{"a VLAN is a segment of its own", Place{"nodes/n1", "default_c"}, "192.0.2.11", "", netfilter.Maybe},
+	} {
+		mac, got := top.From(tt.at).Resolve(b.NetNS(tt.at), "eth0", netip.MustParseAddr(tt.ip))
+		require.Equal(t, tt.want, got, tt.name)
+		require.Equal(t, tt.mac, mac, tt.name)
+	}
+}
+
+// proxyNode is a node with one pod whose gateway is an address that nobody has.
+func proxyNode(t *testing.T, sysctls map[string]string, proxies ...nodedump.Neighbour) *book {
+	b := &book{netns: map[Place]*netstack.NetNS{}, owners: map[string]Place{}, pods: map[string]Place{}}
+	b.add(t, host, dev("eth0", "", 2, "02:00:00:00:00:01", "192.0.2.1/24"), veth("cali1", 10, 2, "ee:ee:ee:ee:ee:ee"))
+	info := b.netns[host].Info
+	info.Routes = []nodedump.Route{{Family: 4, Table: 254, Dst: "0.0.0.0/0", Dev: "eth0", Via: "192.0.2.254"}, {Family: 4, Table: 254, Dst: "10.1.0.5/32", Dev: "cali1", Scope: "link"},
+		{Family: 4, Table: 254, Dst: "192.0.2.0/24", Dev: "eth0", Scope: "link"}, {Family: 4, Table: 254, Dst: "10.1.0.6/32", Dev: "cali1", Scope: "link"}}
+	info.Sysctls, info.Neighbours = sysctls, proxies
+	b.netns[host], _ = netstack.New(info)
+	b.add(t, podA, veth("eth0", 2, 10, "0a:00:00:00:00:0a", "10.1.0.5/32"))
+	return b
+}
+
+// arp_process and ndisc_recv_ns: who answers for what is not their own.
+func TestProxies(t *testing.T) {
+	on := func(pairs ...string) map[string]string {
+		m := map[string]string{"net.ipv4.ip_forward": "1", "net.ipv6.conf.cali1.forwarding": "1"}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			m[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
+	six := nodedump.Neighbour{IP: "fe80::1", Dev: "cali1", Proxy: true}
+	for _, tt := range []struct {
+		name    string
+		sysctls map[string]string
+		proxies []nodedump.Neighbour
+		ip      string
+		want    netfilter.Answer
+	}{
+		{"nobody", on(), nil, "169.254.1.1", netfilter.No},
+		{"proxy_arp, and a route by another device", on("net.ipv4.conf.cali1.proxy_arp", "1"), nil, "169.254.1.1", netfilter.Yes},
+		{"proxy_arp of all devices", on("net.ipv4.conf.all.proxy_arp", "1"), nil, "169.254.1.1", netfilter.Yes},
+		{"proxy_arp needs forwarding", map[string]string{"net.ipv4.conf.cali1.proxy_arp": "1", "net.ipv4.ip_forward": "0"}, nil, "169.254.1.1", netfilter.No},
+		{"proxy_arp is not for the same device", on("net.ipv4.conf.cali1.proxy_arp", "1"), nil, "10.1.0.6", netfilter.No},
+		{"proxy_arp_pvlan is", on("net.ipv4.conf.cali1.proxy_arp_pvlan", "1"), nil, "10.1.0.6", netfilter.Yes},
+		{"an entry that somebody wrote", on(), []nodedump.Neighbour{{IP: "169.254.1.1", Dev: "cali1", Proxy: true}}, "169.254.1.1", netfilter.Yes},
+		{"proxy_ndp needs an entry", on("net.ipv6.conf.cali1.proxy_ndp", "1"), nil, "fe80::1", netfilter.No},
+		{"proxy_ndp with an entry", on("net.ipv6.conf.cali1.proxy_ndp", "1"), []nodedump.Neighbour{six}, "fe80::1", netfilter.Yes},
+		{"an entry without proxy_ndp", on(), []nodedump.Neighbour{six}, "fe80::1", netfilter.No},
+		{"arp_ignore 3", on("net.ipv4.conf.all.arp_ignore", "3"), nil, "192.0.2.1", netfilter.Yes},
+		{"arp_ignore 8", on("net.ipv4.conf.all.arp_ignore", "8"), nil, "192.0.2.1", netfilter.No},
+	} {
+		b := proxyNode(t, tt.sysctls, tt.proxies...)
+		_, got := New(b).From(podA).Resolve(b.NetNS(podA), "eth0", netip.MustParseAddr(tt.ip))
+		require.Equal(t, tt.want, got, tt.name)
+	}
+}
