@@ -177,9 +177,9 @@ func dscp(tos int, inner model.Packet) uint8 {
 	if tos&inherit != 0 {
 		t = inner.TOS
 	}
-	if own := inner.TOS & ecn; own == ecn {
-		return t&^ecn | capable
-	} else {
-		return t&^ecn | own
+	own := inner.TOS & ecn
+	if own == ecn {
+		own = capable
 	}
+	return t&^ecn | own
 }

@@ -166,16 +166,15 @@ func (r *run) replicated(dev *nodedump.Interface, list []vtep, mac string) (far 
 	wire, known := r.wire.(FarEnd)
 	var maybe []vtep
 	for _, v := range list {
-		switch answer := netfilter.Maybe; {
-		case !known:
+		answer := netfilter.Maybe
+		if known {
+			answer = wire.Behind(r.ns, dev.Name, v.addr, v.vni, mac)
+		}
+		switch answer {
+		case netfilter.Yes:
+			return v, true
+		case netfilter.Maybe:
 			maybe = append(maybe, v)
-		default:
-			if answer = wire.Behind(r.ns, dev.Name, v.addr, v.vni, mac); answer == netfilter.Yes {
-				return v, true
-			}
-			if answer == netfilter.Maybe {
-				maybe = append(maybe, v)
-			}
 		}
 	}
 	switch len(maybe) {
@@ -325,15 +324,13 @@ func (r *run) snooped(dev *nodedump.Interface) *nodedump.FDBEntry {
 	if dev.VXLAN.NoLearning || r.f.Packet.Encap.SrcMAC == "" {
 		return nil
 	}
-	for _, e := range r.selves(dev, r.f.Packet.Encap.SrcMAC) {
-		remote, err := netip.ParseAddr(e.Dst)
-		if err == nil && remote == r.f.Packet.Src.Addr() {
-			return nil
-		}
-		if e.State == "permanent" || e.State == "static" {
-			return e
-		}
+	list := r.selves(dev, r.f.Packet.Encap.SrcMAC)
+	if len(list) == 0 {
 		return nil
 	}
-	return nil
+	remote, err := netip.ParseAddr(list[0].Dst)
+	if err == nil && remote == r.f.Packet.Src.Addr() || list[0].State != "permanent" && list[0].State != "static" {
+		return nil
+	}
+	return list[0]
 }

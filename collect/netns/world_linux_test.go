@@ -609,3 +609,23 @@ func BenchmarkCollect(b *testing.B) {
 		})
 	}
 }
+
+// A macvlan in a pod and the device that it stands on know of each other.
+func TestWorldAbove(t *testing.T) {
+	w := newWorld(t, 2)
+	w.node()
+	w.sh(0, fmt.Sprintf("ip link add mvpod link eth0 type macvlan mode bridge\nip link set mvpod netns /proc/%d/fd/%d", os.Getpid(), w.spaces[1].ns))
+	r := w.collect(Options{})
+	eth0 := dev(t, r.Netns[0], "eth0")
+	require.Len(t, eth0.Above, 1)
+	for _, info := range r.Netns[1:] {
+		if info.Key == eth0.Above[0].Netns {
+			mv := dev(t, info, "mvpod")
+			require.Equal(t, eth0.Above[0].Index, mv.Index)
+			require.Equal(t, nodedump.HostNetns, mv.PeerNetns)
+			require.Equal(t, "bridge", mv.Mode)
+			return
+		}
+	}
+	t.Fatal("the namespace of the macvlan is not in the dump")
+}
