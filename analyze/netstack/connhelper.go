@@ -12,7 +12,7 @@ import (
 // that a helper reads, between the same hosts, and only where a helper is
 // assigned. It reports whether the journey has ended there.
 func (r *run) expected() bool {
-	if !r.ns.helped() {
+	if !r.ns.helpers {
 		return false
 	}
 	p := r.f.Packet
@@ -26,7 +26,8 @@ func (r *run) expected() bool {
 	return false
 }
 
-// helped reports whether something assigns helpers: a sysctl, or a rule.
+// helped reports whether something assigns helpers: a sysctl, or a rule. It looks
+// through all texts, once per namespace.
 func (ns *NetNS) helped() bool {
 	if v, _, _ := ns.FIB.Sysctl("net.netfilter.nf_conntrack_helper"); v == "1" {
 		return true

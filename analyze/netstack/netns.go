@@ -47,6 +47,7 @@ type NetNS struct {
 	ports    map[string][]*nodedump.Interface // of a bridge, in order of index
 	fdb      map[fdbKey][]*nodedump.FDBEntry
 	conns    *connTable
+	helpers  bool // something gives conversations a conntrack helper
 	unknown  []model.Doubt
 	problems []model.Doubt // entries that were not understood
 }
@@ -93,6 +94,7 @@ func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
 		ns.nft.Saved("ip6")
 	}
 	add(ns.index())
+	ns.helpers = ns.helped()
 	ns.unknown = ns.unknowns(errs)
 	ns.hooks4, ns.hooks6 = ns.newPipelines(false), ns.newPipelines(true)
 	return ns, errs
