@@ -19,7 +19,9 @@ func (r *run) deliver(in string) {
 	case p.Encap != nil:
 		r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
 	case p.Kind != model.KindOpen && (p.Protocol != model.UDP || r.awaits()):
-		r.answerArrived()
+		if !r.opaqueSocket("ingress") {
+			r.answerArrived()
+		}
 	case p.Protocol == model.ICMP, p.Protocol == model.ICMPv6:
 		r.deliverICMP()
 	case !p.Protocol.HasPorts():
@@ -42,6 +44,7 @@ func (r *run) listened(m socket.Match) {
 		r.end(model.Delivered, "", "for this host; whether a socket waits is not known", r.ns.Info.File)
 	case !m.Known && r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether something listens on %s", p.Dst), Evidence: r.ns.Info.File}):
 		r.end(model.Unknown, "", "the sockets of the namespace were not collected", r.ns.Info.File)
+	case (m.Found || !m.Known) && r.opaqueSocket("ingress"):
 	case m.Found, !m.Known:
 		r.end(model.Delivered, "", "taken by "+orUnknown(m.Socket), m.Evidence)
 		sent := p.Tuple().Invert()

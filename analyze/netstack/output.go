@@ -17,6 +17,9 @@ const EphemeralPort = 40000
 func (r *run) output(p model.Packet, oif string) {
 	r.f.Packet, r.local = p, true
 	oif = r.ends(oif)
+	if r.opaqueSender() {
+		return
+	}
 	if r.ns.routeless() {
 		r.outputBlind(oif)
 		return

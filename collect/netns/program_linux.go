@@ -60,9 +60,7 @@ func (d *dumper) readPrograms() error {
 	for index, name := range d.names {
 		d.tcxPrograms(index, name)
 	}
-	if d.space.host {
-		d.cgroupPrograms()
-	}
+	d.cgroupPrograms()
 	slices.SortStableFunc(d.info.Programs, func(a, b nodedump.Program) int {
 		return cmp.Or(strings.Compare(a.Dev, b.Dev), strings.Compare(a.Hook, b.Hook), strings.Compare(a.Kind, b.Kind),
 			strings.Compare(a.Name, b.Name), a.ID-b.ID)
@@ -169,8 +167,8 @@ func queryPrograms(target, attach uint32) ([]uint32, error) {
 }
 
 // cgroupPrograms asks for the programs that hang at the root of the cgroups and
-// so at the sockets of every process, such as those that translate Service
-// addresses in connect(2).
+// so at the sockets of every process, whatever its namespace, such as those that
+// translate Service addresses in connect(2).
 func (d *dumper) cgroupPrograms() {
 	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
 		root, err := os.Open(dir)
