@@ -47,6 +47,7 @@ type NetNS struct {
 	ports    map[string][]*nodedump.Interface // of a bridge, in order of index
 	fdb      map[fdbKey][]*nodedump.FDBEntry
 	conns    *connTable
+	kinds    map[string]DeviceKind
 	helpers  bool // something gives conversations a conntrack helper
 	unknown  []model.Doubt
 	problems []model.Doubt // entries that were not understood
@@ -66,7 +67,10 @@ type fdbKey struct{ dev, mac string } // dev is the bridge or the VXLAN device
 // New parses info. Problems are what could not be understood in it, each with
 // its file and line; New itself always returns a usable namespace.
 func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
-	ns = &NetNS{ID: path.Dir(info.File), Info: info}
+	ns = &NetNS{ID: path.Dir(info.File), Info: info, kinds: map[string]DeviceKind{}}
+	for _, k := range deviceKinds() {
+		ns.kinds[k.Kind] = k
+	}
 	var errs []error
 	add := func(e []error) { errs = append(errs, e...) }
 	var e []error

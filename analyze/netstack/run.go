@@ -73,6 +73,9 @@ type Outcome struct {
 // maxRuns bounds how many branches one packet may have in one namespace.
 const maxRuns = 256
 
+// usualSteps is how many steps the way of a packet seldom has more than.
+const usualSteps = 16
+
 // maxStages bounds how often a packet may change its device inside a
 // namespace: tunnels in tunnels, bridges on tunnels.
 const maxStages = 24
@@ -102,6 +105,7 @@ func (ns *NetNS) enumerate(p model.Packet, call Call, start func(*run)) (outcome
 		}
 		r := &run{ns: ns, wire: call.Wire, flow: call.Flow, alone: call.Alone}
 		r.f.Choices = c
+		r.f.Trace = make([]model.Step, 0, usualSteps)
 		r.f.Env = &env{ns}
 		r.f.Blind = ns.routeless() || ns.deviceless()
 		if d := ns.Unread("interfaces"); d != nil && !ns.deviceless() {

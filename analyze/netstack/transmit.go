@@ -96,11 +96,9 @@ func (r *run) xmit(dev *nodedump.Interface) {
 	if r.opaque("tc-egress", dev.Name) || r.opaque("qdisc", dev.Name) {
 		return
 	}
-	for _, k := range deviceKinds() {
-		if k.Kind == kindName(dev) {
-			k.send(r, dev)
-			return
-		}
+	if k, known := r.ns.kinds[kindName(dev)]; known {
+		k.send(r, dev)
+		return
 	}
 	r.strange(dev)
 }

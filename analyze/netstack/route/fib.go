@@ -21,12 +21,13 @@ const (
 // A FIB is the routing state of one network namespace (forwarding information
 // base). It is immutable and safe for concurrent use.
 type FIB struct {
-	info    *nodedump.NetNSInfo
-	devices devices
-	v4, v6  family
-	failed  map[neighbour]bool // neighbours that do not answer
-	merged  bool               // IPv4: no custom rules, so that the tables local and main are searched as one
-	custom  bool               // IPv4: somebody added local routes, see fib_validate_source
+	info     *nodedump.NetNSInfo
+	devices  devices
+	v4, v6   family
+	settings map[confKey]setting // sysctls of devices
+	failed   map[neighbour]bool  // neighbours that do not answer
+	merged   bool                // IPv4: no custom rules, so that the tables local and main are searched as one
+	custom   bool                // IPv4: somebody added local routes, see fib_validate_source
 }
 
 // A family is what IPv4 and IPv6 have each of their own.
@@ -52,6 +53,7 @@ type neighbour struct {
 // addresses, and the routes say so in their text.
 func New(info *nodedump.NetNSInfo) (*FIB, []error) {
 	f := &FIB{info: info, failed: map[neighbour]bool{}}
+	f.readConf()
 	p := &problems{file: info.File}
 	f.devices = newDevices(info, p)
 	f.v4 = family{bits: 32, tables: map[int]*table{}, doubt: sectionDoubt(info, 4)}

@@ -38,17 +38,35 @@ func deviceSlashed(name string) string {
 	return name[:start] + strings.ReplaceAll(name[start:end], ".", "/") + name[end:]
 }
 
+// A confKey names net.<ip>.conf.<dev>.<key>.
+type confKey struct{ ip, dev, key string }
+
+// A setting is the value of a sysctl that is a number, and where it was read from.
+type setting struct {
+	value    int
+	evidence string
+}
+
+// readConf indexes the sysctls of devices, which each packet asks for several
+// times. What is no number is left out.
+func (f *FIB) readConf() {
+	f.settings = make(map[confKey]setting, len(f.info.Sysctls))
+	for name, text := range f.info.Sysctls {
+		ip, rest, ok := strings.Cut(strings.TrimPrefix(name, "net."), ".conf.")
+		end := strings.LastIndexByte(rest, '.')
+		value, err := strconv.Atoi(strings.TrimSpace(text))
+		if !ok || end < 0 || err != nil {
+			continue
+		}
+		dev := strings.ReplaceAll(rest[:end], "/", ".")
+		f.settings[confKey{ip, dev, rest[end+1:]}] = setting{value, f.evidence(f.info.SysctlLines[name])}
+	}
+}
+
 // conf returns net.<ip>.conf.<dev>.<key>, where ip is "ipv4" or "ipv6".
 func (f *FIB) conf(ip, dev, key string) (value int, evidence string, ok bool) {
-	text, evidence, ok := f.Sysctl("net." + ip + ".conf." + dev + "." + key)
-	if !ok {
-		return 0, "", false
-	}
-	value, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil {
-		return 0, "", false
-	}
-	return value, evidence, true
+	s, ok := f.settings[confKey{ip, dev, key}]
+	return s.value, s.evidence, ok
 }
 
 // Conf returns net.<ip>.conf.<dev>.<key>, where ip is "ipv4" or "ipv6", and

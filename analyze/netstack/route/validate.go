@@ -58,9 +58,8 @@ func (f *FIB) Validate(q Query) *Refusal {
 // FilterMatters reports whether strict reverse path filtering would discard a
 // packet that came in by q.IIf: what the sysctl rp_filter says then decides.
 func (f *FIB) FilterMatters(q Query) bool {
-	strict, info := *f, *f.info
-	info.Sysctls = map[string]string{"net.ipv4.conf.all.rp_filter": "1"}
-	strict.info = &info
+	strict := *f
+	strict.settings = map[confKey]setting{{"ipv4", "all", "rp_filter"}: {value: 1}}
 	refused := strict.Validate(q)
 	return refused != nil && refused.Code == codeRPFilter
 }
