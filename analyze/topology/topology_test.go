@@ -226,6 +226,7 @@ func TestARPIgnore(t *testing.T) {
 	} {
 		b := atlas(t)
 		b.netns[host].Info.Sysctls = map[string]string{"net.ipv4.conf.all.arp_ignore": tt.ignore, "net.ipv4.conf.cni0.arp_ignore": "0"}
+		b.netns[host], _ = netstack.New(b.netns[host].Info)
 		_, known := New(b).From(podA).Resolve(nil, "eth0", netip.MustParseAddr(tt.ip))
 		require.Equal(t, tt.want, known, "arp_ignore %s, %s", tt.ignore, tt.ip)
 	}
