@@ -17,6 +17,7 @@ const EphemeralPort = 40000
 func (r *run) output(p model.Packet, oif string) {
 	r.f.Packet, r.local = p, true
 	oif = r.ends(oif)
+	r.sockDev = oif
 	if r.opaqueSender() {
 		return
 	}
@@ -169,14 +170,18 @@ func (r *run) localOut(res route.Result) {
 }
 
 // reroute asks the routes again for a packet that OUTPUT has changed
-// (ip_route_me_harder). The sender's address stays, and so does the device that
-// the rest of the hook sees: nf_hook_slow shows all its rules one state.
+// (ip_route_me_harder, ip6_route_me_harder). The sender's address stays, its device
+// if it is bound to one, and the device that the rest of the hook sees: nf_hook_slow
+// shows all its rules one state.
 func (r *run) reroute() bool {
 	if r.ns.routeless() {
 		return r.rerouteBlind()
 	}
 	q := r.query()
-	q.AnySrc = true
+	q.AnySrc, q.OIf = true, r.sockDev
+	if dst := q.Dst; q.OIf == "" && dst.Is6() && (dst.IsLinkLocalUnicast() || dst.IsMulticast()) {
+		q.OIf = r.routed.Dev
+	}
 	res := r.lookup(q)
 	if !r.sure(res) {
 		return false

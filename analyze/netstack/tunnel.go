@@ -35,6 +35,7 @@ func (r *run) wrap(w wrapping) {
 	in := inside{r.f, r.conn, r.local, r.looped}
 	r.f = netfilter.Frame{Packet: w.outer, Choices: in.f.Choices, Env: in.f.Env, Blind: in.f.Blind, Trace: in.f.Trace}
 	r.conn, r.local, r.looped, r.in = nil, true, false, ""
+	r.sockDev = ""
 	r.sendOuter(&w, in)
 	if r.out.Disposition != model.Forwarded {
 		r.out.LocalError = false
