@@ -90,8 +90,10 @@ func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 
 // errorSource is the address that an error is sent from: the one that the packet
 // was for, if it is this host's or if a route of type local says so (RTCF_LOCAL; in
-// another table it may be an address that nothing can be sent from); else the routes choose it, which the zero value
-// means, or by a sysctl the device that the packet came in by has it.
+// another table it may be an address that nothing can be sent from); else the
+// routes choose it, which the zero value means. Or the device that the packet came
+// in by has it: for IPv4 if a sysctl says so, for IPv6 unless the route back names
+// a source (icmpv6_rt_has_prefsrc).
 func (r *run) errorSource() netip.Addr {
 	dst := r.f.Packet.Dst.Addr()
 	switch {
@@ -99,6 +101,8 @@ func (r *run) errorSource() netip.Addr {
 		return dst
 	case !r.f.Packet.IPv6() && r.iif != "" && r.sysctl("net.ipv4.icmp_errors_use_inbound_ifaddr") == "1":
 		return r.ns.FIB.EgressAddr(r.iif, r.f.Packet.Src.Addr())
+	case r.f.Packet.IPv6() && r.iif != "":
+		return r.ns.FIB.ErrorSource6(r.iif, route.Query{Dst: r.f.Packet.Src.Addr(), Mark: r.reflected(), Protocol: model.ICMPv6})
 	}
 	return netip.Addr{}
 }
@@ -128,7 +132,7 @@ func (r *run) rejected() {
 		r.icmpError(r.f.RejectWith)
 		return
 	}
-	if r.f.Packet.Kind == model.KindReset {
+	if r.f.Packet.Kind == model.KindReset || r.cast == route.TypeBroadcast || r.cast == route.TypeMulticast {
 		return
 	}
 	reset := r.f.Packet.Reply(model.KindReset)

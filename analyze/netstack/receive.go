@@ -116,6 +116,9 @@ func (r *run) frame(dev *nodedump.Interface) {
 		r.end(model.Dropped, "", "IPv6 is disabled on "+dev.Name, at)
 		return
 	}
+	if r.f.Packet.IPv6() && r.senseless(dev) {
+		return
+	}
 	vrf, inVRF := r.ns.Master(dev)
 	inVRF = inVRF && vrf.Kind == "vrf"
 	seen := r.seen && !inVRF && dev.Kind != "vrf" // ip_sabotage_in
@@ -132,6 +135,20 @@ func (r *run) frame(dev *nodedump.Interface) {
 	if r.looped = false; on {
 		r.route(vrf.Name)
 	}
+}
+
+// senseless ends the journey of an IPv6 packet whose addresses mean nothing on the
+// wire, before any hook sees it (ip6_rcv_core).
+func (r *run) senseless(dev *nodedump.Interface) bool {
+	src, dst := r.f.Packet.Src.Addr(), r.f.Packet.Dst.Addr()
+	switch {
+	case dev.Kind == "loopback", dev.Kind == "vrf":
+		return false
+	case src.IsLoopback(), dst.IsLoopback(), src.IsMulticast(), dst.IsInterfaceLocalMulticast():
+		r.end(model.Dropped, "walk/martian", fmt.Sprintf("no packet from %s to %s comes in from outside", src, dst), r.ns.at(dev.Line))
+		return true
+	}
+	return false
 }
 
 // addressed reports whether a frame bears the address of a device, and ends the

@@ -145,3 +145,14 @@ func commonBits(a, b netip.Addr) int {
 	}
 	return 128
 }
+
+// ErrorSource6 is the address that an ICMPv6 error is sent from about a packet that
+// came in by a device, if it was for another host: the best of that device, unless
+// the route that q finds names one. The zero value leaves it to the routes.
+func (f *FIB) ErrorSource6(in string, q Query) netip.Addr {
+	fl := q.flow(&f.devices)
+	if a, _ := f.ask(&fl); a.entry == nil || a.entry.prefsrc.IsValid() {
+		return netip.Addr{}
+	}
+	return f.selectAddr6(in, q.Dst)
+}
