@@ -49,7 +49,7 @@ func (r *run) route(in string) {
 		r.forks(model.Doubt{What: "whether reverse path filtering discards the packet: " + d.What, Evidence: d.Evidence}) {
 		return
 	}
-	if refused := r.ns.FIB.Validate(q); refused != nil && (res.Type == route.TypeLocal || res.Type == route.TypeUnicast || refused.Code == "walk/martian") {
+	if refused := r.ns.FIB.Validate(q); refused != nil && (validated(res.Type) || refused.Code == "walk/martian") {
 		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
 		return
 	}
@@ -63,6 +63,16 @@ func (r *run) route(in string) {
 	default:
 		r.refusedByRoute(in, res)
 	}
+}
+
+// validated reports whether the kernel looks at the source of a packet that a
+// route of the type takes: not of one that is refused.
+func validated(t route.Type) bool {
+	switch t {
+	case route.TypeLocal, route.TypeUnicast, route.TypeBroadcast, route.TypeMulticast:
+		return true
+	}
+	return false
 }
 
 // lookup asks the routes, and remembers the answer as the last decision.

@@ -21,6 +21,7 @@ type flow struct {
 	local           bool   // a local sender, whose uid is not known
 	near            string // IPv6: routes by this device are preferred
 	strict          bool   // IPv6: only routes by near count (RT6_LOOKUP_F_IFACE)
+	plain           bool   // IPv6: routes have no scores (ip6_route_lookup)
 	least           scope  // IPv4: routes of a larger scope do not count
 	ignoreLinkstate bool
 	choices         *netfilter.Choices // IPv6: decides multipath routes

@@ -30,6 +30,9 @@ func (f *FIB) scan6(t *table, fl *flow, reachable bool) (a answer) {
 // fit6 is find_rr_leaf: the best of the entries with the smallest metric, and
 // if none of them fits the best of all others.
 func (f *FIB) fit6(entries []*entry, fl *flow, reachable bool) answer {
+	if fl.plain {
+		return match6(entries, fl)
+	}
 	n := 0
 	for n < len(entries) && entries[n].metric == entries[0].metric {
 		n++
@@ -38,6 +41,27 @@ func (f *FIB) fit6(entries []*entry, fl *flow, reachable bool) answer {
 	if a.entry == nil {
 		a = f.best6(entries[n:], fl, reachable)
 	}
+	return refusedBy(a)
+}
+
+// match6 is rt6_device_match: the first of the entries that leaves by the device,
+// whatever its metric, else the first of all unless only that device counts.
+func match6(entries []*entry, fl *flow) (a answer) {
+	for _, e := range entries {
+		for i := range e.hops {
+			if h := &e.hops[i]; !h.dead && fl.near != "" && h.dev == fl.near {
+				return refusedBy(answer{entry: e, hop: i})
+			}
+		}
+	}
+	if first := entries[0]; !fl.strict && !first.hops[0].dead {
+		return refusedBy(answer{entry: first})
+	}
+	return answer{}
+}
+
+// refusedBy notes that the entry of an answer refuses.
+func refusedBy(a answer) answer {
 	if a.entry != nil && a.entry.refuses() {
 		a.refusal = a.entry.typ
 	}

@@ -272,8 +272,9 @@ func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
 
 // reversePath6 is rpfilter_lookup_reverse6.
 func (f *FIB) reversePath6(fl *flow, dev string, loose, acceptLocal bool) bool {
-	if !loose || needsStrict(fl.dst) {
-		fl.near, fl.strict = dev, true
+	fl.plain = true
+	if local := fl.dst.IsLinkLocalUnicast(); !loose || local {
+		fl.near, fl.strict = dev, local
 	}
 	a, _ := f.ask(fl)
 	switch {

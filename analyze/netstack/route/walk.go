@@ -56,7 +56,7 @@ func (f *FIB) lookupTable(fam *family, t *table, fl *flow) answer {
 		return t.lookup4(fl)
 	}
 	a := f.lookup6(t, fl)
-	if a.refusal == "" && a.entry != nil && a.entry.typ == TypeUnicast {
+	if a.refusal == "" && a.entry != nil && a.entry.typ == TypeUnicast && !(fl.plain && fl.near != "") {
 		only := ""
 		if fl.strict {
 			only = fl.near
