@@ -171,7 +171,14 @@ type Conn struct {
 	Zone            int
 	State           string // of TCP, as conntrack prints it; "" if the walk made it
 	Replied         bool   // both directions were seen (IPS_SEEN_REPLY) before the walk began
+	Dev             string // of what a socket began: the device that it is bound to, "" if none
 	Evidence        string // where the entry was dumped; "" if the walk made it
+}
+
+// An Attachment is a conversation, and which way a packet goes in it.
+type Attachment struct {
+	Conn  Conn
+	Reply bool
 }
 
 // A PacketPath is the graph that one diagnosis walked, in walking order.

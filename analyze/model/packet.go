@@ -59,6 +59,13 @@ type Packet struct {
 	ICMPID  uint16 // identifier of an echo, 0 if it is not known
 	AnyPort bool   // the port of the one who began the conversation stands for any that a kernel may choose: entries of a dump are not about it
 
+	// Bound is the device that the socket that sends it is bound to, "" if none.
+	Bound string
+
+	// Attached is the conversation that it belongs to from the start, since the
+	// kernel made it about a packet of that (nf_ct_attach); nil if it did not.
+	Attached *Attachment
+
 	// AnySrc: the socket that sends it is transparent, so that Src need not be an
 	// address of its network namespace.
 	AnySrc bool

@@ -15,7 +15,7 @@ import (
 // then among those of the dump. It reports whether the packet goes on.
 func (r *run) track() bool {
 	p := r.f.Packet
-	if r.looped {
+	if r.looped || r.attached {
 		return true // seen before
 	}
 	if r.f.NoTrack || neighbourDiscovery(p) {
@@ -35,6 +35,14 @@ func (r *run) track() bool {
 		return r.f.Ct.State == netfilter.CtInvalid || !r.carriedPast(c)
 	}
 	return r.f.Ct.State != netfilter.CtNew || r.begins()
+}
+
+// join makes a packet one of the conversation of the packet that it is about,
+// before any rule sees it (nf_conntrack_attach).
+func (r *run) join(a model.Attachment) {
+	r.f.Packet.Attached, r.attached = nil, true
+	r.adopt(a.Conn, a.Reply)
+	r.f.Ct.State = netfilter.CtRelated
 }
 
 // known finds an entry that this branch of the walk has left behind.
@@ -305,6 +313,6 @@ func (r *run) began() bool {
 		sent = p.About.Tuple()
 	}
 	return slices.ContainsFunc(r.flow.Conns(SocketsOf(r.ns.ID)), func(c model.Conn) bool {
-		return c.Original == sent || c.Reply == sent
+		return (c.Original == sent || c.Reply == sent) && (c.Dev == "" || c.Dev == r.ns.Sockets.Arrival(p.Dst.Addr(), r.f.In))
 	})
 }

@@ -77,6 +77,9 @@ func (r *run) noListener(elsewhere bool, socket, evidence string) {
 	}
 	if p.Protocol == model.UDP {
 		r.icmpError(unreachPort)
+		if r.out.Answer != nil {
+			r.out.Answer.Attached = nil // nf_reset_ct in __udp4_lib_rcv, ip6_protocol_deliver_rcu
+		}
 		return
 	}
 	r.resets()
@@ -104,7 +107,7 @@ func (r *run) resets() {
 func (r *run) answer(p model.Packet, m socket.Match) {
 	reply := p.Reply(model.KindReply)
 	r.out.Answer = &reply
-	reply.AnySrc = r.transparent(m)
+	reply.AnySrc, reply.Bound = r.transparent(m), m.Dev
 	if p.Protocol == model.TCP && r.sysctl("net.ipv4.tcp_fwmark_accept") == "1" { // inet_request_mark
 		reply.Mark = p.Mark
 	}

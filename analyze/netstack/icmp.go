@@ -76,11 +76,13 @@ func (r *run) fragNeeded(mtu int, dev string) {
 func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 	about := r.f.Packet
 	from := about.Src.Addr()
+	if r.local && about.Kind == model.KindReply && !about.Protocol.HasPorts() {
+		return // icmp_reply has the socket that icmp_send would need (icmp_xmit_lock)
+	}
 	if about.Kind == model.KindError || r.cast == route.TypeBroadcast || r.cast == route.TypeMulticast || from.IsUnspecified() || from.IsMulticast() {
 		return
 	}
-	r.attach()
-	r.out.Answer = &model.Packet{Protocol: proto, Kind: model.KindError, ICMPType: typ, ICMPCode: code, Mark: r.reflected(),
+	r.out.Answer = &model.Packet{Attached: r.attach(), Protocol: proto, Kind: model.KindError, ICMPType: typ, ICMPCode: code, Mark: r.reflected(),
 		Src: netip.AddrPortFrom(r.errorSource(), 0), Dst: netip.AddrPortFrom(from, 0), About: &about}
 	if proto == model.ICMP {
 		const internetControl = 0xc0 // IPTOS_PREC_INTERNETCONTROL
@@ -97,7 +99,7 @@ func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 func (r *run) errorSource() netip.Addr {
 	dst := r.f.Packet.Dst.Addr()
 	switch {
-	case r.ns.FIB.IsLocal(dst), r.cast == route.TypeAnycast, !r.f.Packet.IPv6() && r.out.Route.Type == route.TypeLocal:
+	case r.f.Packet.IPv6() && r.ns.FIB.IsLocal(dst), r.cast == route.TypeAnycast, !r.f.Packet.IPv6() && r.out.Route.Type == route.TypeLocal:
 		return dst
 	case !r.f.Packet.IPv6() && r.iif != "" && r.sysctl("net.ipv4.icmp_errors_use_inbound_ifaddr") == "1":
 		return r.ns.FIB.EgressAddr(r.iif, r.f.Packet.Src.Addr())
@@ -117,11 +119,16 @@ func (r *run) scopeAnswer() {
 
 // attach lets the answer belong to the packet's conversation although its entry
 // is not confirmed (nf_ct_attach, which icmp_glue_bits and nf_send_reset call):
-// so it is translated back.
-func (r *run) attach() {
-	if r.conn == nil && r.f.Ct.State == netfilter.CtNew {
-		r.flow = r.flow.With(r.ns.ID, r.entry())
+// so it is translated back. It is nil if the packet has none.
+func (r *run) attach() *model.Attachment {
+	if r.conn != nil {
+		return &model.Attachment{Conn: *r.conn, Reply: !r.f.Ct.Reply}
 	}
+	if r.f.Ct.State != netfilter.CtNew {
+		return nil
+	}
+	r.flow = r.flow.With(r.ns.ID, r.entry())
+	return &model.Attachment{Conn: r.flow.Conn, Reply: true}
 }
 
 // rejected answers as the REJECT target does (nf_reject_ipv4.c). A reset for what
@@ -141,5 +148,5 @@ func (r *run) rejected() {
 		reset.SrcMAC, reset.DstMAC = r.f.Packet.DstMAC, r.f.Packet.SrcMAC
 		r.out.AnswerDev = r.f.PhysIn
 	}
-	r.attach()
+	reset.Attached = r.attach()
 }

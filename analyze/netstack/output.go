@@ -16,8 +16,14 @@ const EphemeralPort = 40000
 // output sends a packet that is born here (__ip_queue_xmit).
 func (r *run) output(p model.Packet, oif string) {
 	r.f.Packet, r.local = p, true
+	if oif == "" {
+		oif = p.Bound
+	}
 	oif = r.ends(oif)
-	r.sockDev = oif
+	r.sockDev, r.f.Packet.Bound = oif, ""
+	if p.Attached != nil {
+		r.join(*p.Attached)
+	}
 	if r.opaqueSender() {
 		return
 	}
@@ -47,7 +53,7 @@ func (r *run) output(p model.Packet, oif string) {
 	}
 	if p.Kind != model.KindError && p.Kind != model.KindReset {
 		sent := r.f.Packet.Tuple()
-		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent})
+		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent, Dev: r.sockDev})
 	}
 	r.setTTL(res)
 	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {

@@ -139,6 +139,7 @@ type run struct {
 
 	local    bool         // born here
 	sockDev  string       // the device that the sender's socket is bound to, "" if none
+	attached bool         // it was made about another packet, whose entry it has
 	looped   bool         // sent to ourselves: conntrack and nat have seen it
 	reopened *dumpedConn  // the entry that the packet has made room for
 	conn     *model.Conn  // the conntrack entry that it belongs to, nil for a new one

@@ -106,9 +106,8 @@ type notrack struct{}
 func targetNotrack([]option) (target, error) { return notrack{}, nil }
 
 func (notrack) apply(f *netfilter.Frame, _ string) (netfilter.Verdict, string) {
-	f.NoTrack = true
-	if f.Ct.State == netfilter.CtNone {
-		f.Ct.State = netfilter.CtUntracked // at once, for the rest of the table
+	if f.Ct.State == netfilter.CtNone { // else conntrack has seen it (notrack_tg, xt_ct_target)
+		f.NoTrack, f.Ct.State = true, netfilter.CtUntracked // at once, for the rest of the table
 	}
 	return netfilter.Continue, "notrack"
 }

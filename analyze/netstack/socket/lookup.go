@@ -14,6 +14,7 @@ type Match struct {
 	Socket       string // the socket that takes the packet, or that LoopbackOnly is about: "tcp 0.0.0.0:80 (nginx)"
 	Evidence     string // file:line of the socket
 	Known        bool   // the sockets of the namespace were collected
+	Dev          string // the device that the socket is bound to, "" if none
 	Wildcard     bool   // the socket is bound to no address
 	Transparent  string // whether it has IP_TRANSPARENT: "yes", "no", "" if that is not known
 }
@@ -31,7 +32,7 @@ func (t *Table) Lookup(p model.Packet, dev string) Match {
 	}
 	m := Match{Known: t.known}
 	dst := p.Dst.Addr().Unmap().WithZone("")
-	dev = t.arrival(dst, dev)
+	dev = t.Arrival(dst, dev)
 	best := 0
 	for _, l := range t.byPort[key{p.Protocol, p.Dst.Port()}] {
 		if dst.Is4() && l.v6 && !l.also4 || dst.Is6() && !l.v6 {
@@ -46,6 +47,7 @@ func (t *Table) Lookup(p model.Packet, dev string) Match {
 			best = score
 			m.Found, m.LoopbackOnly = true, false
 			m.Socket, m.Evidence = l.text, l.evidence
+			m.Dev = l.dev
 			m.Wildcard, m.Transparent = l.addr.IsUnspecified(), l.open
 		}
 	}
@@ -77,9 +79,11 @@ func (l listener) score(dst netip.Addr) int {
 	return score
 }
 
-// arrival returns the device that a socket must be bound to: packets that were
-// born here count as in by the device that has the address (inet_iif: rt_iif).
-func (t *Table) arrival(dst netip.Addr, dev string) string {
+// Arrival returns the device that a socket must be bound to, if to any, to take a
+// packet to dst that came in by dev: packets that were born here count as in by the
+// device that has the address (inet_iif: rt_iif).
+func (t *Table) Arrival(dst netip.Addr, dev string) string {
+	dst = dst.Unmap().WithZone("")
 	if owner := t.owners[dst]; dev == "lo" && owner != "" {
 		return owner
 	}
