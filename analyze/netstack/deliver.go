@@ -97,6 +97,9 @@ func (r *run) resets() {
 	}
 	reset := r.f.Packet.Reply(model.KindReset)
 	reset.TOS, reset.Mark = r.f.Packet.TOS, r.reflected()
+	if p.Protocol == model.TCP { // a listener that is no part of the conversation answers by its device
+		reset.Bound = r.ns.Sockets.Lookup(p, r.f.In).Dev
+	}
 	r.out.Answer = &reset
 }
 

@@ -22,7 +22,7 @@ func (r *run) pass(p pipeline) bool {
 }
 
 // group runs what is registered at one priority. In which order that is called
-// is not in the dump: where another order leads elsewhere, both are followed.
+// is not in the dump: where other orders lead elsewhere, all are followed.
 func (r *run) group(group []registered) bool {
 	if len(group) == 1 {
 		return group[0].run(r)
@@ -42,8 +42,8 @@ func (r *run) group(group []registered) bool {
 		if r.f.Choices.Doubt(orderDoubt(group)) {
 			return on
 		}
-		*r = before
-		return r.inOrder(other)
+		*r, asked = before, r.f.Choices.Asked()
+		on = r.inOrder(other)
 	}
 	return on
 }

@@ -34,6 +34,9 @@ func (r *run) output(p model.Packet, oif string) {
 	q := r.query()
 	q.OIf, q.AnySrc = oif, p.AnySrc || p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
 	r.f.Packet.AnySrc = false
+	if p.IPv6() && (p.Kind == model.KindReset || p.Kind == model.KindReply && p.Protocol == model.ICMPv6) {
+		q.TOS = 0 // tcp_v6_send_response, icmpv6_echo_reply: the flow has none, the packet gets it later
+	}
 	res := r.lookup(q)
 	if !r.sure(res) {
 		return

@@ -258,6 +258,7 @@ func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
 	fl := flow{src: dst, dst: q.Src, iif: loopback, mark: q.Mark, tos: q.TOS,
 		vrf: f.devices.master(q.IIf), ignoreLinkstate: true}
 	if q.Src.Is6() {
+		fl.proto = protocolNumber(string(q.Protocol)) // IPv4's flow has none
 		return f.reversePath6(&fl, q.IIf, loose, acceptLocal)
 	}
 	a, _ := f.ask(&fl)
