@@ -100,6 +100,9 @@ func (r *run) resets() {
 	if p.Protocol == model.TCP { // a listener that is no part of the conversation answers by its device
 		reset.Bound = r.ns.Sockets.Lookup(p, r.f.In).Dev
 	}
+	if dev, ok := r.ns.FIB.DeviceOwning(p.Dst.Addr()); ok && p.IPv6() && p.Src.Addr().IsLoopback() && dev.Name != "lo" {
+		reset.Dst = netip.AddrPortFrom(reset.Dst.Addr().WithZone(dev.Name), reset.Dst.Port()) // tcp_v6_send_response: rt6_need_strict
+	}
 	r.out.Answer = &reset
 }
 

@@ -76,7 +76,7 @@ func (r *run) fragNeeded(mtu int, dev string) {
 func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 	about := r.f.Packet
 	from := about.Src.Addr()
-	if r.local && about.Kind == model.KindReply && !about.Protocol.HasPorts() {
+	if r.local && !r.looped && about.Kind == model.KindReply && !about.Protocol.HasPorts() {
 		return // icmp_reply has the socket that icmp_send would need (icmp_xmit_lock)
 	}
 	if about.Kind == model.KindError || r.cast == route.TypeBroadcast || r.cast == route.TypeMulticast || from.IsUnspecified() || from.IsMulticast() {

@@ -151,7 +151,7 @@ func commonBits(a, b netip.Addr) int {
 // the route that q finds names one. The zero value leaves it to the routes.
 func (f *FIB) ErrorSource6(in string, q Query) netip.Addr {
 	fl := q.flow(&f.devices)
-	if a, _ := f.ask(&fl); a.entry == nil || a.entry.prefsrc.IsValid() {
+	if a, _ := f.ask(&fl); a.entry != nil && a.refusal == "" && a.entry.prefsrc.IsValid() {
 		return netip.Addr{}
 	}
 	return f.selectAddr6(in, q.Dst)

@@ -275,7 +275,7 @@ func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
 func (f *FIB) reversePath6(fl *flow, dev string, loose, acceptLocal bool) bool {
 	fl.plain = true
 	if local := fl.dst.IsLinkLocalUnicast(); !loose || local {
-		fl.near, fl.strict = dev, local
+		fl.near, fl.oif, fl.strict = dev, dev, local
 	}
 	a, _ := f.ask(fl)
 	switch {
