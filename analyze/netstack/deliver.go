@@ -44,17 +44,25 @@ func (r *run) listened(m socket.Match) {
 		r.end(model.Delivered, "", "for this host; whether a socket waits is not known", r.ns.Info.File)
 	case !m.Known && r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether something listens on %s", p.Dst), Evidence: r.ns.Info.File}):
 		r.end(model.Unknown, "", "the sockets of the namespace were not collected", r.ns.Info.File)
-	case (m.Found || !m.Known) && r.opaqueSocket("ingress"):
 	case m.Found, !m.Known:
-		r.end(model.Delivered, "", "taken by "+orUnknown(m.Socket), m.Evidence)
-		sent := p.Tuple().Invert()
-		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent})
-		r.answer(p, m)
+		r.taken(m)
 	case r.many() && r.cast != route.TypeAnycast: // __udp4_lib_mcast_deliver
 		r.end(model.Dropped, "", fmt.Sprintf("no socket waits for %s to a %s address", p.Protocol, r.cast), r.ns.Info.File)
 	default:
 		r.noListener(m.LoopbackOnly, m.Socket, m.Evidence)
 	}
+}
+
+// taken ends the journey at a socket, which answers.
+func (r *run) taken(m socket.Match) {
+	if r.opaqueSocket("ingress") {
+		return
+	}
+	p := r.f.Packet
+	r.end(model.Delivered, "", "taken by "+orUnknown(m.Socket), m.Evidence)
+	sent := p.Tuple().Invert()
+	r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent})
+	r.answer(p, m)
 }
 
 func orUnknown(socket string) string {

@@ -45,12 +45,7 @@ func (r *run) route(in string) {
 	if res.Type == route.TypeUnicast {
 		q.OIf = res.Dev
 	}
-	if d := r.ns.Unread("sysctls"); d != nil && !r.ns.given("net.ipv4.conf.all.rp_filter") && r.ns.FIB.FilterMatters(q) &&
-		r.forks(model.Doubt{What: "whether reverse path filtering discards the packet: " + d.What, Evidence: d.Evidence}) {
-		return
-	}
-	if refused := r.ns.FIB.Validate(q); refused != nil && (validated(res.Type) || refused.Code == "walk/martian") {
-		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
+	if !r.valid(q, res) {
 		return
 	}
 	switch res.Type {
@@ -63,6 +58,20 @@ func (r *run) route(in string) {
 	default:
 		r.refusedByRoute(in, res)
 	}
+}
+
+// valid ends the journey of a packet whose source the kernel does not take
+// (fib_validate_source), and asks where the sysctl of that was not collected.
+func (r *run) valid(q route.Query, res route.Result) bool {
+	if d := r.ns.Unread("sysctls"); d != nil && !r.ns.given("net.ipv4.conf.all.rp_filter") && r.ns.FIB.FilterMatters(q) &&
+		r.forks(model.Doubt{What: "whether reverse path filtering discards the packet: " + d.What, Evidence: d.Evidence}) {
+		return false
+	}
+	if refused := r.ns.FIB.Validate(q); refused != nil && (validated(res.Type) || refused.Code == "walk/martian") {
+		r.end(model.Dropped, refused.Code, refused.Why, refused.Evidence)
+		return false
+	}
+	return true
 }
 
 // validated reports whether the kernel looks at the source of a packet that a

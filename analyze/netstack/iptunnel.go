@@ -290,10 +290,7 @@ func (r *run) tunnelRank(dev *nodedump.Interface, in string) int {
 	if !ok || t == nil || !Up(dev) || dev.LinkNSID != nil || k.ipv6 != p.IPv6() || k.gre != (p.Protocol == model.GRE) || k.ether != p.Ether {
 		return 0
 	}
-	if !k.gre && (p.Protocol == model.IPv6) != (k.kind == "sit" || k.ipv6 && p.Encap.IPv6()) && !k.carries(t, p.Encap.IPv6()) {
-		return 0
-	}
-	if k.kind == "ipip" && p.Protocol != model.IPIP || k.kind == "sit" && p.Protocol == model.IPIP && t.Proto != "any" && t.Proto != "ipip" {
+	if !k.speaks(t, p) {
 		return 0
 	}
 	near, _ := netip.ParseAddr(t.Local)
@@ -318,6 +315,20 @@ func (r *run) tunnelRank(dev *nodedump.Interface, in string) int {
 		n += bound
 	}
 	return n
+}
+
+// speaks reports whether tunnels of the kind take packets of the protocol.
+func (k tunnelKind) speaks(t *nodedump.Tunnel, p model.Packet) bool {
+	six := p.Encap.IPv6()
+	switch {
+	case !k.gre && (p.Protocol == model.IPv6) != (k.kind == "sit" || k.ipv6 && six) && !k.carries(t, six):
+		return false
+	case k.kind == "ipip":
+		return p.Protocol == model.IPIP
+	case k.kind == "sit" && p.Protocol == model.IPIP:
+		return t.Proto == "any" || t.Proto == "ipip"
+	}
+	return true
 }
 
 // keyMatches is ip_tunnel_key_match: a tunnel with a key takes only that, one

@@ -15,15 +15,7 @@ const EphemeralPort = 40000
 
 // output sends a packet that is born here (__ip_queue_xmit).
 func (r *run) output(p model.Packet, oif string) {
-	r.f.Packet, r.local = p, true
-	if oif == "" {
-		oif = p.Bound
-	}
-	oif = r.ends(oif)
-	r.sockDev, r.f.Packet.Bound = oif, ""
-	if p.Attached != nil {
-		r.join(*p.Attached)
-	}
+	oif = r.born(p, oif)
 	if r.opaqueSender() {
 		return
 	}
@@ -31,12 +23,7 @@ func (r *run) output(p model.Packet, oif string) {
 		r.outputBlind(oif)
 		return
 	}
-	q := r.query()
-	q.OIf, q.AnySrc = oif, p.AnySrc || p.Kind == model.KindReset // nf_send_reset: it may be sent in the name of another
-	r.f.Packet.AnySrc = false
-	if p.IPv6() && (p.Kind == model.KindReset || p.Kind == model.KindReply && p.Protocol == model.ICMPv6) {
-		q.TOS = 0 // tcp_v6_send_response, icmpv6_echo_reply: the flow has none, the packet gets it later
-	}
+	q := r.senderQuery(p, oif)
 	res := r.lookup(q)
 	if !r.sure(res) {
 		return
@@ -54,10 +41,7 @@ func (r *run) output(p model.Packet, oif string) {
 			return
 		}
 	}
-	if p.Kind != model.KindError && p.Kind != model.KindReset {
-		sent := r.f.Packet.Tuple()
-		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent, Dev: r.sockDev})
-	}
+	r.remember()
 	r.setTTL(res)
 	if mtu := r.mtu(res); r.tooBig(mtu, res.Dev) {
 		r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, %s takes %d", r.f.Packet.Size, res.Dev, mtu), res.Evidence)
@@ -65,6 +49,43 @@ func (r *run) output(p model.Packet, oif string) {
 		return
 	}
 	r.localOut(res)
+}
+
+// born makes the packet one of this namespace, and returns the device that its
+// sender is bound to.
+func (r *run) born(p model.Packet, oif string) string {
+	r.f.Packet, r.local = p, true
+	if oif == "" {
+		oif = p.Bound
+	}
+	oif = r.ends(oif)
+	r.sockDev, r.f.Packet.Bound = oif, ""
+	if p.Attached != nil {
+		r.join(*p.Attached)
+	}
+	return oif
+}
+
+// senderQuery is the flow that a sender asks the routes for. A reset of REJECT may
+// be sent in the name of another (nf_send_reset). IPv6 routes its resets and echo
+// replies without the TOS that they get later (tcp_v6_send_response,
+// icmpv6_echo_reply).
+func (r *run) senderQuery(p model.Packet, oif string) route.Query {
+	q := r.query()
+	q.OIf, q.AnySrc = oif, p.AnySrc || p.Kind == model.KindReset
+	r.f.Packet.AnySrc = false
+	if p.IPv6() && (p.Kind == model.KindReset || p.Kind == model.KindReply && p.Protocol == model.ICMPv6) {
+		q.TOS = 0
+	}
+	return q
+}
+
+// remember notes what a socket has sent, so that it takes what comes back.
+func (r *run) remember() {
+	if p := r.f.Packet; p.Kind != model.KindError && p.Kind != model.KindReset {
+		sent := p.Tuple()
+		r.flow = r.flow.With(SocketsOf(r.ns.ID), model.Conn{Original: sent, Reply: sent, Dev: r.sockDev})
+	}
 }
 
 // toSelf gives a packet to no address that of this host: 0.0.0.0 is the

@@ -112,10 +112,6 @@ func (r *run) frame(dev *nodedump.Interface) {
 	if !r.untagged(dev) || !r.addressed(dev) {
 		return
 	}
-	if off, at, _ := r.ns.FIB.Conf("ipv6", dev.Name, "disable_ipv6"); r.f.Packet.IPv6() && off != 0 {
-		r.end(model.Dropped, "", "IPv6 is disabled on "+dev.Name, at)
-		return
-	}
 	if r.f.Packet.IPv6() && r.senseless(dev) {
 		return
 	}
@@ -137,9 +133,13 @@ func (r *run) frame(dev *nodedump.Interface) {
 	}
 }
 
-// senseless ends the journey of an IPv6 packet whose addresses mean nothing on the
-// wire, before any hook sees it (ip6_rcv_core).
+// senseless ends the journey of an IPv6 packet on a device that takes none, or
+// whose addresses mean nothing on the wire, before any hook sees it (ip6_rcv_core).
 func (r *run) senseless(dev *nodedump.Interface) bool {
+	if off, at, _ := r.ns.FIB.Conf("ipv6", dev.Name, "disable_ipv6"); off != 0 {
+		r.end(model.Dropped, "", "IPv6 is disabled on "+dev.Name, at)
+		return true
+	}
 	src, dst := r.f.Packet.Src.Addr(), r.f.Packet.Dst.Addr()
 	switch {
 	case dev.Kind == "loopback", dev.Kind == "vrf":

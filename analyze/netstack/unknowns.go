@@ -67,12 +67,8 @@ func (ns *NetNS) unknowns(problems []error) (doubts []model.Doubt) {
 		}
 	}
 	for _, row := range ns.parts() {
-		if !row.part.Status.Known() && !(row.part == &ns.Info.IPTables && ns.nftTells("ip")) && !(row.part == &ns.Info.IP6Tables && ns.nftTells("ip6")) {
-			name := row.name
-			if row.part.File != "" {
-				name = path.Base(row.part.File)
-			}
-			add(model.Doubt{What: fmt.Sprintf("%s: %s: %s", name, statusText(*row.part), row.meaning), Evidence: row.part.File})
+		if !row.part.Status.Known() && !ns.toldByNFT(row.part) {
+			add(row.doubt())
 		}
 	}
 	for _, p := range problems {
@@ -81,6 +77,20 @@ func (ns *NetNS) unknowns(problems []error) (doubts []model.Doubt) {
 		}
 	}
 	return doubts
+}
+
+// doubt says that the text is not known, and what that means.
+func (row partRow) doubt() model.Doubt {
+	name := row.name
+	if row.part.File != "" {
+		name = path.Base(row.part.File)
+	}
+	return model.Doubt{What: fmt.Sprintf("%s: %s: %s", name, statusText(*row.part), row.meaning), Evidence: row.part.File}
+}
+
+// toldByNFT reports whether nft.json says what a text of iptables would.
+func (ns *NetNS) toldByNFT(p *nodedump.Part) bool {
+	return p == &ns.Info.IPTables && ns.nftTells("ip") || p == &ns.Info.IP6Tables && ns.nftTells("ip6")
 }
 
 // DoubtOf turns a problem that New returned into what it says and where.

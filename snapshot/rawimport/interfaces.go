@@ -29,13 +29,23 @@ func (r *reader) interfaces() {
 	}
 	r.vlans()
 	r.wireguard()
+	r.judgeLinks(all, len(addrs), [2]nodedump.Status{linkStatus, addrStatus}, [2]string{linkReason, addrReason})
+	if linkStatus == nodedump.StatusFailed || linkStatus == nodedump.StatusDenied {
+		r.note("%s: %s", r.key, linkReason)
+	}
+}
+
+// judgeLinks says what of the devices was not read, by the statuses of the links and
+// the addresses, and why.
+func (r *reader) judgeLinks(all []parsedLink, addrs int, statuses [2]nodedump.Status, reasons [2]string) {
 	truncated := nodedump.StatusTruncated
+	linkStatus, addrStatus, linkReason, addrReason := statuses[0], statuses[1], reasons[0], reasons[1]
 	switch {
 	case len(all) == 0 && linkStatus == nodedump.StatusNotCollected:
 		r.missing("interfaces", addrStatus, linkReason+"; "+addrReason)
 	case len(all) == 0:
 		r.missing("interfaces", linkStatus, linkReason+"; "+addrReason)
-	case len(addrs) == 0:
+	case addrs == 0:
 		r.missing("interfaces", truncated, addrReason+": no addresses")
 	case addrStatus == truncated:
 		r.missing("interfaces", truncated, addrReason)
@@ -43,9 +53,6 @@ func (r *reader) interfaces() {
 		r.missing("interfaces", truncated, linkReason)
 	case !detailed(all):
 		r.missing("interfaces", truncated, undetailed)
-	}
-	if linkStatus == nodedump.StatusFailed || linkStatus == nodedump.StatusDenied {
-		r.note("%s: %s", r.key, linkReason)
 	}
 }
 

@@ -347,7 +347,7 @@ func TestWireGuardPeers(t *testing.T) {
 	devices, bads := parseWireGuard(text)
 	got, err := json.Marshal(devices)
 	require.NoError(t, err)
-	require.Equal(t, `{"wg0":{"port":51820,"peers":[{"endpoint":"192.0.2.1:51820","allowedIPs":["10.0.1.0/24","fd00::/64"]},{}]}}`, string(got))
+	require.JSONEq(t, `{"wg0":{"port":51820,"peers":[{"endpoint":"192.0.2.1:51820","allowedIPs":["10.0.1.0/24","fd00::/64"]},{}]}}`, string(got))
 	require.Len(t, bads, 1)
 	require.Equal(t, 4, bads[0].line)
 	require.NotContains(t, bads[0].err.Error(), "SECRET")

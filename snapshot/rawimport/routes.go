@@ -121,21 +121,29 @@ func (r *rawRoute) convert(version int) (nodedump.Route, error) {
 		return out, fmt.Errorf("route to %s: it depends on the source, %s", r.Dst, r.From)
 	}
 	out.Table = table(string(r.Table))
+	if err := r.addresses(&out); err != nil {
+		return out, fmt.Errorf("route to %s: %w", r.Dst, err)
+	}
+	return out, nil
+}
+
+// addresses fills in where the route leads.
+func (r *rawRoute) addresses(out *nodedump.Route) error {
 	var errs [3]error
-	out.Dst, errs[0] = cidr(r.Dst, version)
+	out.Dst, errs[0] = cidr(r.Dst, out.Family)
 	out.Via, errs[1] = gateway(r.Gateway, r.Via)
 	out.Src, errs[2] = address(r.Src)
 	if err := errors.Join(errs[:]...); err != nil {
-		return out, fmt.Errorf("route to %s: %w", r.Dst, err)
+		return err
 	}
 	for _, h := range r.NextHops {
 		hop, err := h.convert()
 		if err != nil {
-			return out, fmt.Errorf("route to %s: %w", r.Dst, err)
+			return err
 		}
 		out.NextHops = append(out.NextHops, hop)
 	}
-	return out, nil
+	return nil
 }
 
 func (h *rawNextHop) convert() (nodedump.NextHop, error) {
