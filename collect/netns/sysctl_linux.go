@@ -23,7 +23,7 @@ func sysctlKnobs() []knobs {
 		{"bridge", false, "bridge-nf-call-arptables bridge-nf-call-ip6tables bridge-nf-call-iptables " +
 			"bridge-nf-filter-pppoe-tagged bridge-nf-filter-vlan-tagged bridge-nf-pass-vlan-input-dev"},
 		{"ipv4", false, "ip_forward ip_default_ttl ip_no_pmtu_disc ip_forward_use_pmtu ip_nonlocal_bind ip_local_port_range " +
-			"ip_local_reserved_ports ip_early_demux fib_multipath_hash_policy fib_multipath_use_neigh fwmark_reflect " +
+			"ip_local_reserved_ports ip_unprivileged_port_start ip_early_demux fib_multipath_hash_policy fib_multipath_use_neigh fwmark_reflect " +
 			"tcp_fwmark_accept tcp_mtu_probing tcp_base_mss tcp_l3mdev_accept udp_l3mdev_accept raw_l3mdev_accept " +
 			"nexthop_compat_mode icmp_ratelimit icmp_ratemask icmp_echo_ignore_all icmp_echo_ignore_broadcasts " +
 			"icmp_errors_use_inbound_ifaddr"},
@@ -31,6 +31,8 @@ func sysctlKnobs() []knobs {
 			"proxy_arp proxy_arp_pvlan src_valid_mark disable_policy disable_xfrm accept_redirects send_redirects " +
 			"secure_redirects shared_media accept_source_route bc_forwarding mc_forwarding ignore_routes_with_linkdown " +
 			"drop_unicast_in_l2_multicast"},
+		{"ipv4/vs", false, "conntrack snat_reroute expire_nodest_conn expire_quiescent_template cache_bypass pmtu_disc sloppy_tcp " +
+			"sloppy_sctp nat_icmp_send schedule_icmp backup_only conn_reuse_mode ignore_tunneled drop_packet"},
 		{"ipv6", false, "bindv6only ip_nonlocal_bind fwmark_reflect fib_multipath_hash_policy"},
 		{"ipv6/icmp", false, "ratelimit echo_ignore_all echo_ignore_multicast echo_ignore_anycast"},
 		{"ipv6/conf", true, "forwarding force_forwarding disable_ipv6 accept_ra accept_redirects accept_source_route proxy_ndp " +

@@ -2,6 +2,8 @@ package netns
 
 import (
 	"context"
+	"encoding/binary"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
@@ -113,32 +116,58 @@ func TestAddressOfTwoPodsNamesNone(t *testing.T) {
 	require.False(t, ok)
 }
 
+// TestIPVSRules reads attributes as the kernel writes them; what is printed is
+// what ipvsadm-save -n prints of the same services.
 func TestIPVSRules(t *testing.T) {
-	rules, err := ipvsRules(`IP Virtual Server version 1.2.1 (size=4096)
-Prot LocalAddress:Port Scheduler Flags
-  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
-TCP  0A600001:01BB rr
-  -> C0A80002:192B      Masq    1      0          0
-UDP  0A60000A:0035 rr persistent 10800 FFFFFF00
-  -> 0AF40102:0035      Tunnel  2      0          0
-TCP  [fd00:0000:0000:0000:0000:0000:0000:0001]:0050 wrr ops
-  -> [fd00:0000:0000:0000:0000:0000:0000:0002]:1F90      Route   1      0          0
-FWM  0000000A sh
-  -> 0AF40103:0000      Local   1      0          0
-`)
-	require.NoError(t, err)
-	require.Equal(t, []string{
-		"-A -t 10.96.0.1:443 -s rr",
-		"-a -t 10.96.0.1:443 -r 192.168.0.2:6443 -m -w 1",
-		"-A -u 10.96.0.10:53 -s rr -p 10800 -M 255.255.255.0",
-		"-a -u 10.96.0.10:53 -r 10.244.1.2:53 -i -w 2",
-		"-A -t [fd00::1]:80 -s wrr -o",
-		"-a -t [fd00::1]:80 -r [fd00::2]:8080 -g -w 1",
-		"-A -f 10 -s sh",
-		"-a -f 10 -r 10.244.1.3:0 -m -w 1",
-	}, rules)
-	_, err = ipvsRules("TCP  nonsense:01BB rr\n")
-	require.Error(t, err)
+	two := func(n int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
+	addr := func(s string) []byte { return append(netip.MustParseAddr(s).AsSlice(), make([]byte, 12)...)[:16] }
+	service := func(family, proto int, at string, port int) attrs {
+		return attrs{ipvsSvcFamily: u32(uint32(family))[:2], ipvsSvcProtocol: u32(uint32(proto))[:2], ipvsSvcAddr: addr(at), ipvsSvcPort: two(port),
+			ipvsSvcScheduler: []byte("rr\x00"), ipvsSvcFlags: append(u32(2), u32(0xffffffff)...), ipvsSvcTimeout: u32(0), ipvsSvcNetmask: u32(0xffffffff)}
+	}
+	with := func(a attrs, more attrs) attrs {
+		out := maps.Clone(a)
+		maps.Copy(out, more)
+		return out
+	}
+	plain := service(unix.AF_INET, unix.IPPROTO_TCP, "10.96.0.1", 443)
+	v6 := service(unix.AF_INET6, unix.IPPROTO_TCP, "fd00::1", 80)
+	mark := attrs{ipvsSvcFamily: u32(unix.AF_INET)[:2], ipvsSvcMark: u32(10), ipvsSvcScheduler: []byte("mh\x00"), ipvsSvcFlags: append(u32(2|1<<4|1<<5), u32(0)...)}
+	for _, tt := range []struct {
+		a    attrs
+		want string
+	}{
+		{plain, "-t 10.96.0.1:443 -s rr"},
+		{service(unix.AF_INET, unix.IPPROTO_UDP, "10.96.0.1", 0), "-u 10.96.0.1:0 -s rr"},
+		{service(unix.AF_INET, unix.IPPROTO_SCTP, "10.96.0.1", 9), "--sctp-service 10.96.0.1:9 -s rr"},
+		{with(plain, attrs{ipvsSvcFlags: u32(2 | 1), ipvsSvcTimeout: u32(100)}), "-t 10.96.0.1:443 -s rr -p 100"},
+		{with(plain, attrs{ipvsSvcFlags: u32(2 | 1 | 4), ipvsSvcTimeout: u32(100), ipvsSvcNetmask: []byte{255, 255, 255, 0}}), "-t 10.96.0.1:443 -s rr -p 100 -M 255.255.255.0 -o"},
+		{with(v6, attrs{ipvsSvcFlags: u32(3), ipvsSvcTimeout: u32(60), ipvsSvcNetmask: u32(128)}), "-t [fd00::1]:80 -s rr -p 60"},
+		{with(v6, attrs{ipvsSvcFlags: u32(3), ipvsSvcTimeout: u32(60), ipvsSvcNetmask: u32(64), ipvsSvcEngine: []byte("sip\x00")}), "-t [fd00::1]:80 -s rr -p 60 -M 64 --pe sip"},
+		{with(plain, attrs{ipvsSvcScheduler: []byte("sh\x00"), ipvsSvcFlags: u32(2 | 1<<3 | 1<<4)}), "-t 10.96.0.1:443 -s sh -b sh-fallback,sh-port"},
+		{mark, "-f 10 -s mh -b mh-port,flag-3"},
+		{with(mark, attrs{ipvsSvcFamily: u32(unix.AF_INET6)[:2], ipvsSvcFlags: u32(0)}), "-f 10 -6 -s mh"},
+	} {
+		require.Equal(t, tt.want, ipvsName(tt.a)+ipvsService(tt.a))
+	}
+	server := func(family int, at string, port, method, weight int) attrs {
+		return attrs{ipvsDestFamily: u32(uint32(family))[:2], ipvsDestAddr: addr(at), ipvsDestPort: two(port), ipvsDestMethod: u32(uint32(method)), ipvsDestWeight: u32(uint32(weight))}
+	}
+	tunnel := server(unix.AF_INET, "10.0.0.5", 53, 2, 2)
+	for _, tt := range []struct {
+		a    attrs
+		want string
+	}{
+		{server(unix.AF_INET, "10.0.0.5", 80, 0x100, 1), " -r 10.0.0.5:80 -m -w 1"},
+		{server(unix.AF_INET, "10.0.0.5", 80, 1, 1), " -r 10.0.0.5:80 -m -w 1"},
+		{server(unix.AF_INET6, "fd00::5", 80, 3, 0), " -r [fd00::5]:80 -g -w 0"},
+		{with(server(unix.AF_INET, "10.0.0.5", 80, 3, 1), attrs{ipvsDestUpper: u32(10), ipvsDestLower: u32(5)}), " -r 10.0.0.5:80 -g -w 1 -x 10 -y 5"},
+		{tunnel, " -r 10.0.0.5:53 -i -w 2 --tun-type ipip"},
+		{with(tunnel, attrs{ipvsDestTunnel: {1}, ipvsDestTunPort: two(6080), ipvsDestTunFlag: {1, 0}}), " -r 10.0.0.5:53 -i -w 2 --tun-type gue --tun-port 6080 --tun-csum"},
+		{with(tunnel, attrs{ipvsDestTunnel: {2}}), " -r 10.0.0.5:53 -i -w 2 --tun-type gre --tun-nocsum"},
+	} {
+		require.Equal(t, tt.want, ipvsServer(tt.a))
+	}
 }
 
 func TestProcAddr(t *testing.T) {
