@@ -172,6 +172,7 @@ type Conn struct {
 	State           string // of TCP, as conntrack prints it; "" if the walk made it
 	Replied         bool   // both directions were seen (IPS_SEEN_REPLY) before the walk began
 	Dev             string // of what a socket began: the device that it is bound to, "" if none
+	Virtual         bool   // the destination was changed by IPVS, whose business it is to translate back
 	Evidence        string // where the entry was dumped; "" if the walk made it
 }
 

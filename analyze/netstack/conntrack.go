@@ -15,7 +15,7 @@ import (
 // then among those of the dump. It reports whether the packet goes on.
 func (r *run) track() bool {
 	p := r.f.Packet
-	if r.looped || r.attached {
+	if r.looped || r.attached || r.settled {
 		return true // seen before
 	}
 	if r.f.NoTrack || neighbourDiscovery(p) {
@@ -176,7 +176,7 @@ func (r *run) stateOfStranger(p model.Packet) netfilter.CtState {
 func (r *run) adopt(c model.Conn, reply bool) {
 	r.conn = &c
 	r.f.Ct = netfilter.Ct{State: netfilter.CtEstablished, Reply: reply, Original: c.Original, Answer: c.Reply, Mark: c.Mark, Zone: c.Zone,
-		SNAT: c.Reply.Dst != c.Original.Src, DNAT: c.Reply.Src != c.Original.Dst}
+		SNAT: c.Reply.Dst != c.Original.Src, DNAT: c.Reply.Src != c.Original.Dst && !c.Virtual}
 	if r.f.Packet.Kind == model.KindOpen && !reply && !c.Replied {
 		r.f.Ct.State = netfilter.CtNew
 	}
@@ -209,6 +209,9 @@ func (r *run) trackError() bool {
 // destinations on the way in, sources on the way out (nf_nat_packet). The
 // packet that an ICMP error quotes is translated along with it.
 func (r *run) applyConn(source bool) {
+	if r.conn.Virtual && source == r.f.Ct.Reply {
+		return // not nat's, but IPVS's: the entry has no IPS_DST_NAT
+	}
 	want := r.conn.Reply.Invert() // what a packet of the original direction looks like after translation
 	if r.f.Ct.Reply {
 		want = r.conn.Original.Invert()
@@ -246,7 +249,10 @@ func (r *run) translateError(want model.Tuple, source bool) {
 	}
 	quoted := *p.About
 	back := want.Invert()
-	quoted.Src, quoted.Dst = withPort(back.Src, quoted.Protocol), withPort(back.Dst, quoted.Protocol)
+	quoted.Src = withPort(back.Src, quoted.Protocol)
+	if !r.conn.Virtual {
+		quoted.Dst = withPort(back.Dst, quoted.Protocol)
+	}
 	p.About = &quoted
 	p.Dst = netip.AddrPortFrom(want.Dst.Addr(), 0)
 }
@@ -294,7 +300,8 @@ func (r *run) unique() {
 
 // entry is the conntrack entry of a new packet as it stands.
 func (r *run) entry() model.Conn {
-	return model.Conn{Original: r.f.Ct.Original, Reply: r.f.Packet.Tuple().Invert(), Mark: r.f.Ct.Mark, Zone: r.f.Ct.Zone}
+	return model.Conn{Original: r.f.Ct.Original, Reply: r.f.Packet.Tuple().Invert(), Mark: r.f.Ct.Mark, Zone: r.f.Ct.Zone,
+		Virtual: r.served && !r.f.Ct.DNAT && r.f.Ct.Original.Dst != r.f.Packet.Dst}
 }
 
 // SocketsOf is where a flow remembers which conversations the sockets of the

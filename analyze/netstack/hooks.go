@@ -142,6 +142,9 @@ func remedyFor(s model.Step) string {
 // nat consults the chains of type nat, which only the first packet of a
 // conversation does, or applies what they decided then.
 func (r *run) nat(chains pipeline, source bool) bool {
+	if r.settled && r.f.Hook == netfilter.Output {
+		return r.natServed()
+	}
 	if r.looped {
 		return true
 	}

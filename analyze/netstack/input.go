@@ -157,9 +157,6 @@ func (r *run) localIn(in string) {
 	if !r.hook(netfilter.Input, in, "") {
 		return
 	}
-	if r.virtual() {
-		return
-	}
 	r.confirm()
 	if r.tunnelled(in) {
 		return
@@ -192,8 +189,9 @@ func (r *run) forward(in string, res route.Result) {
 		return
 	}
 	r.aged()
+	r.routed = res
 	if r.hook(netfilter.Forward, in, res.Dev) {
-		r.postrouting(res)
+		r.postrouting(r.routed)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack/ipset"
 	"github.com/pathsnap/pathsnap/analyze/netstack/iptables"
+	"github.com/pathsnap/pathsnap/analyze/netstack/ipvs"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/analyze/netstack/nftables"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
@@ -40,6 +41,7 @@ type NetNS struct {
 
 	v4, v6   family
 	nft      *nftables.Ruleset
+	ipvs     *ipvs.Table
 	hooks4   pipelines // of IPv4
 	hooks6   pipelines
 	byIndex  map[int]*nodedump.Interface
@@ -97,6 +99,8 @@ func New(info *nodedump.NetNSInfo) (ns *NetNS, problems []error) {
 	if info.IP6Tables.Status.Known() {
 		ns.nft.Saved("ip6")
 	}
+	ns.ipvs, e = ipvs.Parse(info.IPVS)
+	add(e)
 	add(ns.index())
 	ns.helpers = ns.helped()
 	ns.unknown = ns.unknowns(errs)

@@ -67,7 +67,7 @@ func (ns *NetNS) newPipeline(ipv6 bool, h netfilter.Hook) pipeline {
 		}
 		list = append(list, registered{priority: at, name: "nat", evidence: ns.Info.File, run: func(r *run) bool { return r.nat(nat, source) }})
 	}
-	return byPriority(list)
+	return byPriority(append(list, ns.ipvsAt(h)...))
 }
 
 // natSource reports whether sources are translated at h; otherwise it is
