@@ -7,6 +7,7 @@ import "github.com/pathsnap/pathsnap/analyze/netstack/route"
 func Sysctls() []route.Row {
 	rows := sysctls4()
 	rows = append(rows, sysctls6()...)
+	rows = append(rows, sysctlsIPVS()...)
 	return append(rows, sysctlsOther()...)
 }
 
@@ -46,6 +47,20 @@ func sysctls6() []route.Row {
 		{Name: "net.ipv6.icmp.echo_ignore_all", Class: "exact", Note: ""},
 		{Name: "net.ipv6.icmp.echo_ignore_multicast", Class: "exact", Note: ""},
 		{Name: "net.ipv6.icmp.echo_ignore_anycast", Class: "exact", Note: ""},
+	}
+}
+
+func sysctlsIPVS() []route.Row {
+	return []route.Row{
+		{Name: "net.ipv4.vs.conntrack", Class: "exact", Note: "conntrack and nat go on with what IPVS sends"},
+		{Name: "net.ipv4.vs.snat_reroute", Class: "exact", Note: "answers are routed by the address of the virtual server; on unless it is 0"},
+		{Name: "net.ipv4.vs.pmtu_disc", Class: "exact", Note: "a tunnel heeds DF; on unless it is 0"},
+		{Name: "net.ipv4.vs.cache_bypass", Class: "exact", Note: "a service by mark without a real server sends past it"},
+		{Name: "net.ipv4.vs.sloppy_tcp", Class: "exact", Note: "TCP may begin in its middle"},
+		{Name: "net.ipv4.vs.sloppy_sctp", Class: "exact", Note: "so may SCTP"},
+		{Name: "net.ipv4.vs.expire_quiescent_template", Class: "exact", Note: "a weight of 0 ends persistence"},
+		{Name: "net.ipv4.vs.backup_only", Class: "open", Note: "on a backup nothing is scheduled; whether its daemon runs no dump tells"},
+		{Name: "net.ipv4.ip_unprivileged_port_start", Class: "exact", Note: "from there on a service of port 21 takes the data of FTP; 1024 if it is not known"},
 	}
 }
 

@@ -41,7 +41,7 @@ func (ns *NetNS) ipvsAt(h netfilter.Hook) []registered {
 func (r *run) virtual() bool {
 	p := r.f.Packet
 	switch {
-	case r.served, r.cast == route.TypeBroadcast, r.cast == route.TypeMulticast, r.sysctl("net.ipv4.vs.backup_only") == "1":
+	case r.served, r.cast == route.TypeBroadcast, r.cast == route.TypeMulticast:
 		return true
 	case p.Kind == model.KindError:
 		return r.virtualError()
@@ -61,6 +61,10 @@ func (r *run) virtual() bool {
 	if svc == nil {
 		_, lost := r.ns.ipvs.On()
 		return lost == nil || !r.forks(*lost)
+	}
+	const backup = "net.ipv4.vs.backup_only" // heeded while the daemon of a backup runs (IP_VS_STATE_BACKUP)
+	if r.sysctl(backup) == "1" && r.forks(model.Doubt{What: "whether this host is a backup, which schedules nothing", Evidence: r.sysctlAt(backup)}) {
+		return false
 	}
 	return r.schedule(svc)
 }
@@ -91,7 +95,10 @@ func (r *run) schedulable() bool {
 	case p.Kind == model.KindReset:
 		return false
 	}
-	return r.sysctl("net.ipv4.vs.sloppy_"+string(p.Protocol)) == "1"
+	if p.Protocol == model.SCTP {
+		return r.sysctl("net.ipv4.vs.sloppy_sctp") == "1"
+	}
+	return r.sysctl("net.ipv4.vs.sloppy_tcp") == "1"
 }
 
 // unprivileged is the first port that everybody may bind.
