@@ -40,6 +40,9 @@ func (e *env) ReversePath(f *netfilter.Frame, loose, acceptLocal bool) netfilter
 	}
 	p := f.Packet
 	q := route.Query{Src: p.Src.Addr(), Dst: p.Dst.Addr(), IIf: f.In, TOS: p.TOS, Protocol: p.Protocol}
+	if !loose {
+		q.OIf = f.In
+	}
 	return netfilter.AnswerOf(e.ns.FIB.ReversePath(q, loose, acceptLocal))
 }
 

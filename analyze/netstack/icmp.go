@@ -148,5 +148,8 @@ func (r *run) rejected() {
 		reset.SrcMAC, reset.DstMAC = r.f.Packet.DstMAC, r.f.Packet.SrcMAC
 		r.out.AnswerDev = r.f.PhysIn
 	}
+	if r.local && !r.looped && !reset.IPv6() {
+		reset.Bound = r.sockDev // ip_route_me_harder is given the sender's socket
+	}
 	reset.Attached = r.attach()
 }

@@ -6,6 +6,7 @@ package route
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -27,6 +28,7 @@ type FIB struct {
 	settings map[confKey]setting // sysctls of devices
 	failed   map[neighbour]bool  // neighbours that do not answer
 	merged   bool                // IPv4: no custom rules, so that the tables local and main are searched as one
+	dissects bool                // IPv4: rules may look at the ports of the way back, see requiresDissect
 	custom   bool                // IPv4: somebody added local routes, see fib_validate_source
 }
 
@@ -61,6 +63,7 @@ func New(info *nodedump.NetNSInfo) (*FIB, []error) {
 	f.v4.rules = newRules(info, 4, p)
 	f.v6.rules = newRules(info, 6, p)
 	f.merged = isDefault(f.v4.rules)
+	f.dissects = slices.ContainsFunc(f.v4.rules, requiresDissect)
 	for i := range info.Routes {
 		f.addRoute(&info.Routes[i], p)
 	}

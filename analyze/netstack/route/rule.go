@@ -95,6 +95,13 @@ func isDefault(rules []rule) bool {
 	})
 }
 
+// requiresDissect reports whether a rule makes the kernel look at protocol and
+// ports of packets from outside, which those for packets born here do not
+// (fib_rule_requires_fldissect).
+func requiresDissect(r rule) bool {
+	return r.IIf != loopback && (r.proto != 0 || r.sport != portRange{} || r.dport != portRange{})
+}
+
 // resolve finds the targets of goto rules: the first rule of the priority.
 func resolve(rules []rule) {
 	for i := range rules {

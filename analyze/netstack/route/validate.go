@@ -191,6 +191,9 @@ func (f *FIB) reverse(q Query, dev string, dst netip.Addr, out string) flow {
 	if v, _ := f.confMax(dev, "src_valid_mark"); v == 0 {
 		back.Mark = 0
 	}
+	if !f.dissects {
+		back.Protocol, back.SPort, back.DPort = "", 0, 0
+	}
 	fl := back.flow(&f.devices)
 	fl.vrf, fl.local = f.devices.master(dev), false
 	if out != "" {
@@ -245,7 +248,8 @@ func (f *FIB) validate6(q Query) *Refusal {
 // ReversePath answers "-m rpfilter" of iptables and "fib saddr . iif" of nft:
 // whether a packet to q.Src would leave by q.IIf, or at all if loose
 // (rpfilter_lookup_reverse). q.Mark must be 0 unless the rule says
-// --validmark. acceptLocal also takes sources of this namespace.
+// --validmark. q.OIf is the device that routes and rules of IPv6 are asked for:
+// iptables asks for q.IIf unless loose, nft for none. acceptLocal also takes sources of this namespace.
 func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
 	q.Src, q.Dst = clean(q.Src), clean(q.Dst)
 	if !q.Src.IsValid() {
@@ -259,7 +263,7 @@ func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
 		vrf: f.devices.master(q.IIf), ignoreLinkstate: true}
 	if q.Src.Is6() {
 		fl.proto = protocolNumber(string(q.Protocol)) // IPv4's flow has none
-		return f.reversePath6(&fl, q.IIf, loose, acceptLocal)
+		return f.reversePath6(&fl, q, loose, acceptLocal)
 	}
 	a, _ := f.ask(&fl)
 	switch {
@@ -271,12 +275,14 @@ func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
 	return loose || a.entry.uses(q.IIf, &f.devices)
 }
 
-// reversePath6 is rpfilter_lookup_reverse6.
-func (f *FIB) reversePath6(fl *flow, dev string, loose, acceptLocal bool) bool {
+// reversePath6 is rpfilter_lookup_reverse6, and nft_fib6_eval.
+func (f *FIB) reversePath6(fl *flow, q Query, loose, acceptLocal bool) bool {
+	dev := q.IIf
 	fl.plain = true
-	if local := fl.dst.IsLinkLocalUnicast(); !loose || local {
-		fl.near, fl.oif, fl.strict = dev, dev, local
+	if fl.near = q.OIf; fl.dst.IsLinkLocalUnicast() {
+		fl.near, fl.strict = dev, true
 	}
+	fl.oif = fl.near
 	a, _ := f.ask(fl)
 	switch {
 	case a.entry == nil || a.refusal != "":
