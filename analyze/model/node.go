@@ -170,6 +170,7 @@ type Conn struct {
 	Mark            uint32
 	Zone            int
 	State           string // of TCP, as conntrack prints it; "" if the walk made it
+	Opening         bool   // of TCP: only SYNs of the original direction were seen (SYN_SENT)
 	Replied         bool   // both directions were seen (IPS_SEEN_REPLY) before the walk began
 	Dev             string // of what a socket began: the device that it is bound to, "" if none
 	Virtual         bool   // the destination was changed by IPVS, whose business it is to translate back

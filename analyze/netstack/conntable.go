@@ -118,7 +118,7 @@ func readConn(raw []byte, evidence string) (*dumpedConn, error) {
 		Conn: model.Conn{
 			Original: model.Tuple{Protocol: protocol, Src: ends[0], Dst: ends[1]},
 			Reply:    model.Tuple{Protocol: protocol, Src: ends[2], Dst: ends[3]},
-			Mark:     n.Mark, Zone: n.Zone, State: n.State, Replied: !has("UNREPLIED"), Evidence: evidence,
+			Mark:     n.Mark, Zone: n.Zone, State: n.State, Opening: n.State == "SYN_SENT", Replied: !has("UNREPLIED"), Evidence: evidence,
 		},
 		assured: has("ASSURED"), expected: has("EXPECTED"), offloaded: has("OFFLOAD") || has("HW_OFFLOAD"),
 	}, nil

@@ -28,7 +28,7 @@ func (r *run) track() bool {
 	tuple := p.Tuple()
 	r.f.Ct = netfilter.Ct{State: r.stateOfStranger(p), Original: tuple, Answer: tuple.Invert(), Mark: r.f.Ct.Mark, Zone: r.f.Ct.Zone}
 	if c, reply, ok := r.known(tuple); ok {
-		r.adopt(c, reply)
+		r.continues(c, reply)
 		return true
 	}
 	if c, reply := r.dumped(p); c != nil && r.belongs(c, reply) {
@@ -53,6 +53,29 @@ func (r *run) known(tuple model.Tuple) (c model.Conn, reply, ok bool) {
 		}
 	}
 	return model.Conn{}, false, false
+}
+
+// continues makes the packet one of an entry that this branch of the walk has
+// left behind, if it is one: nothing but the answer may follow a SYN
+// (tcp_conntracks).
+func (r *run) continues(c model.Conn, reply bool) {
+	if c.Opening && tcpFate("SYN_SENT", reply, r.f.Packet.Kind) == fateInvalid {
+		r.step("conntrack", connText(c), "invalid: nobody has answered the SYN", c.Evidence)
+		r.f.Ct.State = netfilter.CtInvalid
+		return
+	}
+	r.adopt(r.heardOf(c, reply), reply)
+}
+
+// heardOf returns the entry as the packet leaves it: a SYN-ACK and a reset end
+// the opening.
+func (r *run) heardOf(c model.Conn, reply bool) model.Conn {
+	if !c.Opening || !reply || r.f.Packet.Kind != model.KindReply && r.f.Packet.Kind != model.KindReset {
+		return c
+	}
+	c.Opening = false
+	r.flow = r.flow.With(r.ns.ID, c)
+	return c
 }
 
 // dumped finds the entry of the dump that a packet belongs to, nil if there is
@@ -95,7 +118,7 @@ func (r *run) belongs(c *dumpedConn, reply bool) bool {
 		return true
 	}
 	r.flow = r.flow.With(r.ns.ID, c.Conn)
-	r.adopt(c.Conn, reply)
+	r.adopt(r.heardOf(c.Conn, reply), reply)
 	if c.expected && r.f.Ct.State == netfilter.CtNew {
 		r.f.Ct.State = netfilter.CtRelated // of the conversation that expected it
 	}
@@ -301,6 +324,7 @@ func (r *run) unique() {
 // entry is the conntrack entry of a new packet as it stands.
 func (r *run) entry() model.Conn {
 	return model.Conn{Original: r.f.Ct.Original, Reply: r.f.Packet.Tuple().Invert(), Mark: r.f.Ct.Mark, Zone: r.f.Ct.Zone,
+		Opening: r.f.Packet.Protocol == model.TCP && r.f.Packet.Kind == model.KindOpen,
 		Virtual: r.served && !r.f.Ct.DNAT && r.f.Ct.Original.Dst != r.f.Packet.Dst}
 }
 

@@ -36,3 +36,37 @@ func TestMarkOfALoopedConnection(t *testing.T) {
 	call.Flow = sent.Flow
 	require.Equal(t, model.Dropped, one(t, ns.Output(*sent.Answer, "", call)).Disposition)
 }
+
+// tcp_conntracks: after a SYN the same side may only send it again. What it sends
+// before the answer is invalid, and so is not translated (nf_nat_inet_fn).
+func TestNothingFollowsASYNBeforeItsAnswer(t *testing.T) {
+	const rules = natRules + "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+	const there, back, dumped = "tcp 10.0.0.9:4000 > 10.96.0.1:80", "tcp 10.1.0.9:80 > 10.0.0.9:4000", "tcp 10.0.0.9:4000 10.96.0.1:80 10.1.0.9:80 10.0.0.9:4000 SYN_SENT,UNREPLIED"
+	syn, synack, data, reset := model.KindOpen, model.KindReply, model.KindData, model.KindReset
+	for _, entries := range [][]string{nil, {dumped}} {
+		for _, tt := range []struct {
+			name  string
+			kinds []model.Kind
+			want  string // of the last one
+		}{
+			{"the SYN again", []model.Kind{syn, syn}, "10.1.0.9:80"},
+			{"data", []model.Kind{syn, data}, "10.96.0.1:80"},
+			{"data after the answer", []model.Kind{syn, synack, data}, "10.1.0.9:80"},
+			{"a reset after the answer", []model.Kind{syn, synack, data, reset}, "10.1.0.9:80"},
+			{"a reset", []model.Kind{syn, reset}, "10.1.0.9:80"},
+		} {
+			ns, call := tracked(t, rules, 1000, entries...), everybody()
+			var last Outcome
+			for _, kind := range tt.kinds {
+				p, dev := pkt(there), "eth0"
+				if kind == synack {
+					p, dev = pkt(back), "eth1"
+				}
+				p.Kind = kind
+				last = one(t, ns.Input(p, dev, call))
+				call.Flow = last.Flow
+			}
+			require.Equal(t, tt.want, last.Packet.Dst.String(), "%s %v", tt.name, entries)
+		}
+	}
+}
