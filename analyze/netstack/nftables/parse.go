@@ -237,6 +237,9 @@ func (p *parser) rule(t *table, n *node) {
 				bad = err
 			}
 		}
+		if rj, ok := o.(*reject); ok && rj.with4 == tcpReset && t.family == "inet" {
+			rj.familyLost = !namesFamily(statements)
+		}
 		if o != (passive{}) {
 			r.ops = append(r.ops, o)
 		}
@@ -249,6 +252,18 @@ func (p *parser) rule(t *table, n *node) {
 	name := orNull(n.get("chain"))
 	c := p.chain(t, name.text)
 	c.rules = append(c.rules, r)
+}
+
+// namesFamily reports whether anything in a list of statements is of IPv4 or IPv6
+// alone, or asks for one of them.
+func namesFamily(list *node) bool {
+	for n := list; n != nil; n = n.next {
+		of := string(n.key) == "protocol" && (n.is("ip") || n.is("ip6") || n.is("icmp") || n.is("icmpv6"))
+		if of || n.is("nfproto") || namesFamily(n.first) {
+			return true
+		}
+	}
+	return false
 }
 
 // unread stands for a statement that could not be read.

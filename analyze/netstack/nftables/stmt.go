@@ -29,7 +29,7 @@ func stmtRows() []stmtRow {
 		{"return", exact, "", readVerdict(netfilter.Return)},
 		{"jump", exact, "", readJump},
 		{"goto", exact, "", readJump},
-		{"reject", exact, "", readReject},
+		{"reject", partly, "with tcp reset in a table of family inet: nft does not print whether the rule asked for a family; open unless something else in it does", readReject},
 		{"queue", partly, "a program decides; with bypass it may be that none listens", readQueue},
 		{"dnat", exact, "", readNAT},
 		{"snat", partly, "of random ports, the packet keeps its own for any of them", readNAT},
@@ -183,7 +183,13 @@ func (q *queue) do(w *walk) flow {
 // reject ends the packet and tells its sender (nft_reject_ipv4_eval and likes).
 type reject struct {
 	with4, with6 string // "" for a family that it is not for
+
+	// familyLost: "meta nfproto ipv6 tcp dport 80 reject with tcp reset" is printed
+	// without its family, as a rule that has none is.
+	familyLost bool
 }
+
+const tcpReset = "tcp-reset"
 
 func readReject(_ *parser, t *table, n *node) (op, error) {
 	typ, code := n.get("type").str(), n.get("expr").str()
@@ -194,7 +200,7 @@ func readReject(_ *parser, t *table, n *node) (op, error) {
 		}
 	}
 	if typ == "tcp reset" {
-		return &reject{"tcp-reset", "tcp-reset"}, nil
+		return &reject{with4: tcpReset, with6: tcpReset}, nil
 	}
 	if code == "" {
 		code = "port-unreachable"
@@ -223,8 +229,11 @@ func (r *reject) do(w *walk) flow {
 	if w.f.Packet.IPv6() {
 		with = r.with6
 	}
-	if with == "" || with == "tcp-reset" && !isTCP(w.f) {
+	if with == "" || with == tcpReset && !isTCP(w.f) {
 		return stop
+	}
+	if r.familyLost {
+		w.open("whether the rule is for one family alone, which nft does not print of a reject with tcp reset")
 	}
 	if !w.settle() {
 		return stop
