@@ -138,7 +138,11 @@ func (r *run) schedule(svc *ipvs.Service) bool {
 	}
 	to := svc.To(server, p.Dst.Port())
 	r.step("ipvs", svc.Text, fmt.Sprintf("schedule by %s: %s", svc.Scheduler, to), svc.Evidence)
-	r.flow = r.flow.With(virtualOf(r.ns.ID, server.Method), model.Conn{Original: p.Tuple(), Reply: model.Tuple{Protocol: p.Protocol, Src: to, Dst: p.Src}, Evidence: server.Evidence})
+	place := virtualOf(r.ns.ID, server.Method)
+	if svc.OnePacket && p.Protocol == model.UDP {
+		place = onceOf(r.ns.ID)
+	}
+	r.flow = r.flow.With(place, model.Conn{Original: p.Tuple(), Reply: model.Tuple{Protocol: p.Protocol, Src: to, Dst: p.Src}, Evidence: server.Evidence})
 	return r.sendTo(server, to)
 }
 
@@ -175,6 +179,11 @@ func (r *run) refusedBy(svc *ipvs.Service) bool {
 // with an ID. Original is what the client sends, Reply what the real server
 // answers.
 func virtualOf(id string, m ipvs.Method) string { return fmt.Sprintf("ipvs %s of %s", m, id) }
+
+// onceOf is where a flow remembers the datagrams that were scheduled one by one.
+// They are no connections: the next one is scheduled anew (IP_VS_CONN_F_ONE_PACKET,
+// which ip_vs_conn_hash does not keep).
+func onceOf(id string) string { return "ipvs one by one of " + id }
 
 // virtualConn finds a connection (ip_vs_conn_in_get_proto).
 func (r *run) virtualConn(is func(model.Conn) bool) (model.Conn, ipvs.Method, bool) {

@@ -17,6 +17,12 @@ func (r *run) virtualAnswer() bool {
 	if r.served || p.Kind == model.KindError && p.About == nil {
 		return true
 	}
+	for _, c := range r.flow.Conns(onceOf(r.ns.ID)) {
+		if p.Kind != model.KindError && p.Tuple() == c.Reply {
+			r.unknown("what becomes of an answer to a datagram that IPVS has scheduled by itself (one-packet scheduling)", c.Evidence)
+			return false
+		}
+	}
 	for _, c := range r.flow.Conns(virtualOf(r.ns.ID, ipvs.Masq)) {
 		switch {
 		case p.Kind == model.KindError && p.About.Tuple() == c.Reply.Invert():

@@ -88,3 +88,35 @@ func TestVirtualServersThatAreNotKnown(t *testing.T) {
 	got = one(t, ns.Input(frame("tcp 10.244.1.8:4 > 172.31.0.1:80", "02:00:00:00:01:00"), "veth1", everybody()))
 	require.Equal(t, model.NoListener, got.Disposition)
 }
+
+// ip_vs_conn_hash does not keep what is scheduled one by one: the next datagram is
+// scheduled anew, and whose address an answer bears is not followed.
+func TestDatagramsScheduledOneByOne(t *testing.T) {
+	const two = "-a -u 10.96.0.1:53 -r 172.31.0.2:53 -m -w 1\n-a -u 10.96.0.1:53 -r 10.244.1.9:53 -m -w 1\n"
+	for _, tt := range []struct {
+		options, servers string
+		again            int // ways of a second datagram
+		answer           string
+	}{
+		{"", two, 1, "forwarded"},
+		{" -o", two, 2, "unknown"},
+	} {
+		ns, call := virtualWorld(t, "sysctl net.ipv4.vs.conntrack 1", "", "-A -u 10.96.0.1:53 -s rr"+tt.options+"\n"+tt.servers), everybody()
+		question := frame("udp 10.244.1.8:4 > 10.96.0.1:53", "02:00:00:00:01:00")
+		ways := ns.Input(question, "veth1", call)
+		require.Len(t, ways, 2)
+		for _, way := range ways {
+			if way.Dev == "eth0" {
+				call.Flow = way.Flow
+			}
+		}
+		require.Len(t, ns.Input(question, "veth1", call), tt.again, tt.options)
+		answer := frame("udp 172.31.0.2:53 > 10.244.1.8:4", "02:00:00:00:00:01")
+		answer.Kind = model.KindReply
+		got := one(t, ns.Input(answer, "eth0", call))
+		require.Equal(t, tt.answer, got.Disposition.String(), tt.options)
+		if got.Disposition == model.Forwarded {
+			require.Equal(t, "10.96.0.1:53", got.Packet.Src.String())
+		}
+	}
+}
