@@ -18,6 +18,8 @@ func (r *run) deliver(in string) {
 	switch {
 	case p.Encap != nil:
 		r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
+	case r.to == toAll && (p.Protocol == model.TCP || p.Protocol == model.SCTP): // tcp_v4_rcv, sctp_rcv: PACKET_HOST only
+		r.end(model.Dropped, "", fmt.Sprintf("%s takes nothing out of a frame to a group", p.Protocol), r.ns.Info.File)
 	case p.Kind != model.KindOpen && (p.Protocol != model.UDP || r.awaits()):
 		if !r.opaqueSocket("ingress") {
 			r.answerArrived()

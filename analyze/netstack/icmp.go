@@ -54,6 +54,9 @@ func (r *run) icmpError(name string) {
 	r.sendError(model.ICMP, u.type4, u.code4)
 }
 
+// packetTooBig is the type of the ICMPv6 error that makes a path's MTU known.
+const packetTooBig = 2
+
 // fragNeeded tells the sender that its packet is larger than what dev takes.
 func (r *run) fragNeeded(mtu int, dev string) {
 	at := r.ns.Info.File
@@ -63,7 +66,7 @@ func (r *run) fragNeeded(mtu int, dev string) {
 	r.end(model.TooBig, "mtu/too-small", fmt.Sprintf("the packet has %d bytes, the way out by %s takes %d", r.f.Packet.Size, dev, mtu), at)
 	r.out.Remedy = "let the ICMP error about it reach the sender, or make the MTUs agree"
 	if r.f.Packet.IPv6() {
-		r.sendError(model.ICMPv6, 2, 0)
+		r.sendError(model.ICMPv6, packetTooBig, 0)
 	} else {
 		r.sendError(model.ICMP, 3, 4)
 	}
@@ -78,6 +81,9 @@ func (r *run) sendError(proto model.Protocol, typ, code uint8) {
 	from := about.Src.Addr()
 	if r.local && !r.looped && about.Kind == model.KindReply && !about.Protocol.HasPorts() {
 		return // icmp_reply has the socket that icmp_send would need (icmp_xmit_lock)
+	}
+	if r.to == toAll && (proto == model.ICMP || typ != packetTooBig) {
+		return // of what came in a frame to a group only this is told
 	}
 	if about.Kind == model.KindError || r.cast == route.TypeBroadcast || r.cast == route.TypeMulticast || from.IsUnspecified() || from.IsMulticast() {
 		return

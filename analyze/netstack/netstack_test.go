@@ -298,3 +298,15 @@ func TestDeviceWithoutCarrier(t *testing.T) {
 		require.Equal(t, want, ended(one(t, ns.Input(pkt("tcp 10.0.0.9:4 > 10.1.0.9:80"), "eth0", everybody()))), more)
 	}
 }
+
+// Sockets begin with IP_PMTUDISC_DONT where ip_no_pmtu_disc is set (inet_create):
+// what they send may be cut.
+func TestNoPathMTUDiscovery(t *testing.T) {
+	big := pkt("udp 10.1.0.1:4 > 10.1.0.9:80")
+	big.Size, big.DF = 1500, true
+	const narrow = "dev lo loopback 127.0.0.1/8\ndev eth1 nic 02:00:00:00:00:02 10.1.0.1/24 mtu=1400\nroute 10.1.0.0/24 eth1\n"
+	for value, want := range map[string]string{"0": "too-big mtu/too-small", "1": "forwarded eth1", "3": "forwarded eth1"} {
+		ns := world(t, narrow+"sysctl net.ipv4.ip_no_pmtu_disc "+value, "")
+		require.Equal(t, want, ended(one(t, ns.Output(big, "", everybody()))), value)
+	}
+}

@@ -141,6 +141,10 @@ func (r *run) senseless(dev *nodedump.Interface) bool {
 		return true
 	}
 	src, dst := r.f.Packet.Src.Addr(), r.f.Packet.Dst.Addr()
+	if on, at, _ := r.ns.FIB.Conf("ipv6", dev.Name, "drop_unicast_in_l2_multicast"); on != 0 && r.to == toAll && !dst.IsMulticast() {
+		r.end(model.Dropped, "", "a frame to a group with a packet to one address", at)
+		return true
+	}
 	switch {
 	case dev.Kind == "loopback", dev.Kind == "vrf":
 		return false
