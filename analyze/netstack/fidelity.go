@@ -88,11 +88,15 @@ func (ns *NetNS) tallyEntries() (all []Tally) {
 	for _, row := range []struct {
 		what  string
 		part  nodedump.Part
-		marks []string // what each entry has once
+		marks []string // what each entry has once, if lines are counted
 	}{
-		{"ipset", i.IPSet, []string{"create ", "add "}}, {"ipvs", i.IPVS, []string{`"-A `, `"-a `}}, {"conntrack", i.Conntrack, []string{`"replySrc"`}},
+		{"ipset", i.IPSet, []string{"create ", "add "}}, {"ipvs", i.IPVS, nil}, {"conntrack", i.Conntrack, []string{`"replySrc"`}},
 	} {
 		t := tallyOf(row.what, row.part)
+		if row.what == "ipvs" {
+			services, servers, _ := ns.ipvs.Stats()
+			t.Read = services + servers
+		}
 		for line := range bytes.Lines(row.part.Data) {
 			line = bytes.TrimSpace(line)
 			if slices.ContainsFunc(row.marks, func(m string) bool {
