@@ -53,7 +53,11 @@ func bareFiles() []bareFlag {
 
 func bareFlags() (flags []cli.Flag) {
 	for _, b := range bareFiles() {
-		flags = append(flags, &cli.StringFlag{Name: b.flag, Category: "Files of one namespace", Usage: "`FILE` with what \"" + b.command + "\" prints"})
+		f := &cli.StringFlag{Name: b.flag, Category: "Files of one namespace", Usage: "`FILE` with what \"" + b.command + "\" prints"}
+		if short, ok := strings.CutSuffix(b.flag, "4"); ok {
+			f.Aliases = []string{short} // as the command itself means IPv4 without -6
+		}
+		flags = append(flags, f)
 	}
 	return flags
 }
