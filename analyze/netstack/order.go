@@ -29,9 +29,13 @@ func (r *run) group(group []registered) bool {
 	}
 	before, asked := *r, r.f.Choices.Asked()
 	before.f.Trace = slices.Clip(before.f.Trace)
-	on := r.inOrder(group)
-	if on && r.like(&before) {
-		return true // nobody has done anything to it
+	on, touched := true, false
+	for i := 0; on && !r.f.Bound && i < len(group); i++ {
+		on = group[i].run(r)
+		touched = touched || !on || !r.like(&before)
+	}
+	if !touched {
+		return true // nobody has done anything to it, and undone it
 	}
 	for _, other := range orders(group) {
 		beside := before

@@ -60,6 +60,9 @@ func (r *run) born(p model.Packet, oif string) string {
 	}
 	oif = r.ends(oif)
 	r.sockDev, r.f.Packet.Bound = oif, ""
+	if p.Kind == model.KindReset && p.Dst.Addr().IsLoopback() && p.Dst.Addr().Zone() != "" {
+		r.sockDev = "" // tcp_v6_send_response asks with a device, and its socket has none
+	}
 	if r.sysctlInt("net.ipv4.ip_no_pmtu_disc") != 0 && !p.IPv6() && p.Kind != model.KindError && p.Kind != model.KindReset {
 		r.f.Packet.DF = false // IP_PMTUDISC_DONT, unless the program wants otherwise (inet_create)
 	}
