@@ -322,7 +322,7 @@ func FuzzImport(f *testing.F) {
 		tree := fstest.MapFS{}
 		for _, name := range []string{
 			"ip-addr.json", "ip-link.json", "ip-route4.json", "ip-route6.json", "ip-rule.json", "ip-rule6.json", "ip-neigh.json",
-			"bridge-fdb.json", "bridge-link.json", "iptables-save.txt", "nft.json", "ipset.txt", "ipvsadm.txt", "conntrack.txt", "sysctl.txt", "ss.txt",
+			"ip-nexthop.json", "bridge-fdb.json", "bridge-link.json", "bridge-vlan.json", "iptables-save.txt", "nft.json", "ipset.txt", "ipvsadm.txt", "conntrack.txt", "sysctl.txt", "ss.txt",
 		} {
 			tree["nodes/n/host/"+name] = &fstest.MapFile{Data: data}
 		}
