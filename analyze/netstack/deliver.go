@@ -184,7 +184,7 @@ func (r *run) awaits() bool {
 func (r *run) answerArrived() {
 	p := r.f.Packet
 	if r.began() {
-		if p.Src == p.Dst && r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether the socket of %s takes its own answer for one", p.Src), Evidence: r.ns.Info.File}) {
+		if p.Src == p.Dst && p.Protocol == model.TCP && p.Kind == model.KindReply && r.f.Choices.Doubt(model.Doubt{What: fmt.Sprintf("whether the socket of %s takes its own answer for one", p.Src), Evidence: r.ns.Info.File}) {
 			r.end(model.Unknown, "", "the packet comes from the address and port that it goes to", r.ns.Info.File)
 			return
 		}
