@@ -1,101 +1,101 @@
-// Package policy evaluates Kubernetes network policies.
 package policy
 
 import (
+	"slices"
+
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot"
 )
 
-// A NetworkPolicy knows the policies of a snapshot, as networking.k8s.io/v1
-// means them. It does not change.
+// A NetworkPolicy knows the policies of a snapshot, of every kind. It does not
+// change.
 type NetworkPolicy struct {
-	ips      *k8s.IPCache
-	subjects map[string]*subject // of pods, by "namespace/name"
-	count    int                 // of policies
+	ips     *k8s.IPCache
+	tiers   []*Tier         // by order
+	pods    map[string]*Pod // by "namespace/name"
+	count   int             // of policies
+	ofNodes bool            // some are about nodes
 }
 
 // New compiles the policies of snap once; Check only looks up. What could not
 // be read is in errs. If that is the policies themselves, everything is
 // allowed.
 func New(snap *snapshot.Snapshot, ips *k8s.IPCache) (n *NetworkPolicy, errs []error) {
-	n = &NetworkPolicy{ips: ips, subjects: map[string]*subject{}}
-	policies, err := snap.NetworkPolicies()
-	if err != nil {
-		return n, []error{err}
+	b := &builder{snap: snap, tiers: map[string]*Tier{}}
+	for _, s := range sources() {
+		s.read(b)
 	}
-	n.count = len(policies)
-	byNamespace := map[string][]*policy{}
-	for i := range policies {
-		p, err := compile(&policies[i])
-		if err != nil {
-			errs = append(errs, err)
-		}
-		byNamespace[policies[i].Namespace] = append(byNamespace[policies[i].Namespace], p)
+	n = &NetworkPolicy{ips: ips, pods: map[string]*Pod{}, tiers: b.sorted()}
+	for _, t := range n.tiers {
+		n.count += len(t.Policies)
+		n.ofNodes = n.ofNodes || slices.ContainsFunc(t.Policies, func(p *Policy) bool { return p.Node != nil })
 	}
-	namespaces, err := snap.Namespaces()
-	if err != nil {
-		errs = append(errs, err)
+	if n.count > 0 {
+		namespaces, err := snap.Namespaces()
+		b.bad(err)
+		n.addPods(ips.Pods(), namespaceLabels(namespaces))
+		return n, b.errs
 	}
-	n.addSubjects(ips.Pods(), namespaceLabels(namespaces), byNamespace)
-	return n, errs
+	n.addPods(ips.Pods(), nil)
+	return n, b.errs
 }
 
 // Len returns the number of policies.
 func (n *NetworkPolicy) Len() int { return n.count }
 
-// A Direction is one of the two in which policies isolate pods.
-type Direction string
+// Tiers returns all policies, in the order in which they are asked. The caller
+// must not change them.
+func (n *NetworkPolicy) Tiers() []*Tier { return n.tiers }
 
-// The directions, seen from the pod that a policy selects.
-const (
-	Ingress Direction = "ingress"
-	Egress  Direction = "egress"
-)
+// Pod returns a pod by its "namespace/name", nil if there is none that
+// policies can select.
+func (n *NetworkPolicy) Pod(name string) *Pod { return n.pods[name] }
 
 // A Verdict says whether a conversation is allowed, and by what. Policies are
-// named with their direction: "egress demo/allow-dns". Those of the source come
-// first.
+// named with their direction, and with their kind unless that is NetworkPolicy:
+// "egress demo/allow-dns", "ingress AdminNetworkPolicy quarantine". Those of the
+// source come first.
 type Verdict struct {
 	Allowed   bool
 	Isolated  bool     // a policy selects the source for egress or the destination for ingress
-	AllowedBy []string // policies with a rule that holds for the conversation
-	DeniedBy  []string // all that isolate a pod in a direction in which none allows
+	AllowedBy []string // policies with a rule that allows the conversation
+	DeniedBy  []string // the policy with the rule that denies it, or all that isolate a pod in a direction in which none allows
 	Why       string   // what allows it whatever the policies say, "" if they decide
+	Unknown   []string // why it is not known whether it is allowed; Allowed is false then
 }
 
 // Check evaluates a conversation that src opens to a port of dst. A policy sees
 // pods, so dst is the backend where a Service was addressed, and port is the
 // pod's own.
 func (n *NetworkPolicy) Check(src, dst model.Endpoint, port uint16, protocol model.Protocol) Verdict {
-	c := conversation{src: n.end(src), dst: n.end(dst), port: port, protocol: apiProtocol(protocol)}
+	return n.CheckFlow(&Flow{Src: n.End(src), Dst: n.End(dst), Port: port, Protocol: protocol})
+}
+
+// CheckFlow is Check of ends that are found already.
+func (n *NetworkPolicy) CheckFlow(f *Flow) Verdict {
 	v := Verdict{Allowed: true}
-	if v.Why = c.exempt(); v.Why != "" {
+	if v.Why = f.exempt(); v.Why != "" {
 		return v
 	}
-	v.direction(Egress, c.src.egress(), func(p *policy) bool { return p.allows(p.egress, &c, &c.dst) })
-	v.direction(Ingress, c.dst.ingress(), func(p *policy) bool { return p.allows(p.ingress, &c, &c.src) })
+	egress, ingress := n.evaluate(f, Egress), n.evaluate(f, Ingress)
+	v.add(egress)
+	v.add(ingress)
+	v.Allowed = both(egress.answer, ingress.answer) == netfilter.Yes
+	if egress.answer != netfilter.No && ingress.answer != netfilter.No && !v.Allowed {
+		v.Unknown = append(egress.doubts, ingress.doubts...)
+	}
 	return v
 }
 
-// direction adds what the policies that isolate a pod in one direction say.
-func (v *Verdict) direction(d Direction, isolating []*policy, allows func(*policy) bool) {
-	if len(isolating) == 0 {
-		return
+// add adds what the policies of one direction say.
+func (v *Verdict) add(d *decision) {
+	v.Isolated = v.Isolated || d.isolated
+	for _, p := range d.allowed {
+		v.AllowedBy = append(v.AllowedBy, p.label(d.direction))
 	}
-	v.Isolated = true
-	allowed := false
-	for _, p := range isolating {
-		if allows(p) {
-			allowed = true
-			v.AllowedBy = append(v.AllowedBy, string(d)+" "+p.name)
-		}
-	}
-	if allowed {
-		return
-	}
-	v.Allowed = false
-	for _, p := range isolating {
-		v.DeniedBy = append(v.DeniedBy, string(d)+" "+p.name)
+	for _, p := range d.denied {
+		v.DeniedBy = append(v.DeniedBy, p.label(d.direction))
 	}
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -9,63 +10,151 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/model"
 )
 
-// A subject is a pod that policies can select: one with an address of its own.
-type subject struct {
-	*class
-	node  string
-	ports []corev1.ContainerPort // those with a name
+// A Flow is what is asked about: a conversation that Src opens to a port of
+// Dst, which is 0 for protocols without ports.
+type Flow struct {
+	Src, Dst End
+	Port     uint16
+	Protocol model.Protocol
 }
 
-// A class is what pods with equal labels in one namespace have in common, which
-// is all that selectors can tell.
-type class struct {
-	namespace               string
-	labels, namespaceLabels labels.Set
-	isolIngress, isolEgress []*policy
+// An End is one end of a conversation. At most one of Pod and Node is set.
+type End struct {
+	Pod        *Pod       // nil unless policies can select it
+	Node       string     // name of the node whose address it is
+	NodeLabels labels.Set // of that node
+	IP         netip.Addr // not valid if it is not known
 }
 
-// An end is one end of a conversation. At most one of subject and node is set.
-type end struct {
-	subject *subject
-	node    string // name of the node whose address it is
-	ip      netip.Addr
+// String names the end: "pod demo/web", "node n1", "8.8.8.8".
+func (e *End) String() string {
+	switch {
+	case e.Pod != nil:
+		return "pod " + e.Pod.Name
+	case e.Node != "":
+		return "node " + e.Node
+	case e.IP.IsValid():
+		return e.IP.String()
+	}
+	return "a node"
 }
 
-func (e *end) ingress() []*policy {
-	if e.subject == nil {
+// A Pod is one that policies can select: one with a network of its own.
+type Pod struct {
+	*Class
+	Name  string // "namespace/name"
+	Node  string // "" if it is on none yet
+	ports []corev1.ContainerPort
+}
+
+// A Class is what pods of one namespace with equal labels and one service
+// account have in common, which is all that selectors can tell.
+type Class struct {
+	Namespace               string
+	Labels, NamespaceLabels labels.Set
+	ServiceAccount          string
+
+	ingress, egress []asked
+}
+
+// asked is the policies of a tier that select a pod, in order.
+type asked struct {
+	tier     *Tier
+	policies []*Policy
+}
+
+// HasPort reports whether number is what the pod's containers call name.
+func (p *Pod) HasPort(name string, protocol model.Protocol, number uint16) bool {
+	for _, have := range p.ports {
+		if have.Name == name && portProtocol(&have) == protocol && have.ContainerPort == int32(number) {
+			return true
+		}
+	}
+	return false
+}
+
+// NamedPorts returns the numbers that the pod's containers call name, for one
+// protocol.
+func (p *Pod) NamedPorts(name string, protocol model.Protocol) (out []uint16) {
+	for _, have := range p.ports {
+		if have.Name == name && portProtocol(&have) == protocol {
+			out = append(out, uint16(have.ContainerPort))
+		}
+	}
+	return out
+}
+
+func portProtocol(p *corev1.ContainerPort) model.Protocol {
+	if p.Protocol == "" {
+		return model.TCP
+	}
+	return apiProtocol(p.Protocol)
+}
+
+// apiProtocol returns what the API calls p.
+func apiProtocol(p corev1.Protocol) model.Protocol {
+	return model.Protocol(strings.ToLower(string(p)))
+}
+
+// asked returns the policies that select the end.
+func (e *End) asked(d Direction, n *NetworkPolicy) []asked {
+	switch {
+	case e.Pod == nil:
+		return n.askedOfNode(d, e)
+	case d == Ingress:
+		return e.Pod.ingress
+	}
+	return e.Pod.egress
+}
+
+// askedOfNode returns the policies that are about a node.
+func (n *NetworkPolicy) askedOfNode(d Direction, e *End) []asked {
+	if e.Node == "" || !n.ofNodes {
 		return nil
 	}
-	return e.subject.isolIngress
+	return n.asked(d, func(p *Policy) bool { return p.Node != nil && p.Node(e) })
 }
 
-func (e *end) egress() []*policy {
-	if e.subject == nil {
-		return nil
+// asked returns the policies of a direction that select something, by tiers.
+func (n *NetworkPolicy) asked(d Direction, selects func(*Policy) bool) (out []asked) {
+	for _, t := range n.tiers {
+		var policies []*Policy
+		for _, p := range t.Policies {
+			if p.about(d) && selects(p) {
+				policies = append(policies, p)
+			}
+		}
+		if len(policies) > 0 {
+			out = append(out, asked{t, policies})
+		}
 	}
-	return e.subject.isolEgress
+	return out
 }
 
-// end finds what an endpoint is to the policies: a pod, a node (which is what
-// pods with their node's network are, too) or just an address.
-func (n *NetworkPolicy) end(e model.Endpoint) end {
-	out := end{ip: e.IP.Unmap()}
+// End finds what an endpoint is to the policies: a pod, a node (which is what
+// pods with their node's network are, too) or just an address. A pod that is
+// named needs no address.
+func (n *NetworkPolicy) End(e model.Endpoint) End {
+	out := End{IP: e.IP.Unmap()}
 	if e.Type == model.EndpointTypePod && e.Name != "" {
-		if s := n.subjects[e.Name]; s != nil {
-			out.subject = s
+		if s := n.pods[e.Name]; s != nil {
+			out.Pod = s
 			return out
 		}
 	}
 	if pod, ok := n.ips.GetPodFromIP(e.IP); ok {
-		if s := n.subjects[pod.Namespace+"/"+pod.Name]; s != nil {
-			out.subject = s
+		if s := n.pods[pod.Namespace+"/"+pod.Name]; s != nil {
+			out.Pod = s
 			return out
 		}
 	}
+	out.Node, _ = n.ips.GetNodeNameFromIP(e.IP)
 	if e.Type == model.EndpointTypeNode && e.Name != "" {
-		out.node = e.Name
-		return out
+		out.Node = e.Name
 	}
-	out.node, _ = n.ips.GetNodeNameFromIP(e.IP)
+	if node, ok := n.ips.GetNodeFromName(out.Node); ok {
+		out.NodeLabels = node.Labels
+	}
 	return out
 }
 
@@ -83,39 +172,31 @@ func namedLabels(namespace string, have map[string]string) labels.Set {
 	return labels.Merge(have, labels.Set{corev1.LabelMetadataName: namespace})
 }
 
-// addSubjects finds which policies select which pods.
-func (n *NetworkPolicy) addSubjects(pods []*corev1.Pod, namespaces map[string]labels.Set, byNamespace map[string][]*policy) {
-	classes := map[string]*class{}
+// addPods finds which policies select which pods.
+func (n *NetworkPolicy) addPods(pods []*corev1.Pod, namespaces map[string]labels.Set) {
+	classes := map[string]*Class{}
 	for _, pod := range pods {
 		if pod.Spec.HostNetwork {
 			continue
 		}
-		key := pod.Namespace + "/" + labels.Set(pod.Labels).String()
+		key := pod.Namespace + "/" + pod.Spec.ServiceAccountName + "/" + labels.Set(pod.Labels).String()
 		c := classes[key]
 		if c == nil {
-			c = newClass(pod, namespaces[pod.Namespace], byNamespace[pod.Namespace])
+			c = n.newClass(pod, namespaces[pod.Namespace])
 			classes[key] = c
 		}
-		n.subjects[pod.Namespace+"/"+pod.Name] = &subject{class: c, node: pod.Spec.NodeName, ports: namedPorts(&pod.Spec)}
+		name := pod.Namespace + "/" + pod.Name
+		n.pods[name] = &Pod{Class: c, Name: name, Node: pod.Spec.NodeName, ports: namedPorts(&pod.Spec)}
 	}
 }
 
-func newClass(pod *corev1.Pod, namespace labels.Set, policies []*policy) *class {
-	c := &class{namespace: pod.Namespace, labels: pod.Labels, namespaceLabels: namespace}
+func (n *NetworkPolicy) newClass(pod *corev1.Pod, namespace labels.Set) *Class {
+	c := &Class{Namespace: pod.Namespace, Labels: pod.Labels, NamespaceLabels: namespace, ServiceAccount: pod.Spec.ServiceAccountName}
 	if namespace == nil {
-		c.namespaceLabels = namedLabels(pod.Namespace, nil)
+		c.NamespaceLabels = namedLabels(pod.Namespace, nil)
 	}
-	for _, p := range policies {
-		if !p.pods.Matches(c.labels) {
-			continue
-		}
-		if p.isIngress {
-			c.isolIngress = append(c.isolIngress, p)
-		}
-		if p.isEgress {
-			c.isolEgress = append(c.isolEgress, p)
-		}
-	}
+	selects := func(p *Policy) bool { return p.Selects(c) }
+	c.ingress, c.egress = n.asked(Ingress, selects), n.asked(Egress, selects)
 	return c
 }
 
@@ -135,18 +216,4 @@ func namedPorts(spec *corev1.PodSpec) (out []corev1.ContainerPort) {
 		add(&spec.Containers[i])
 	}
 	return out
-}
-
-// hasNamedPort reports whether number is the port that p names.
-func (s *subject) hasNamedPort(p *port, number uint16) bool {
-	for _, have := range s.ports {
-		protocol := have.Protocol
-		if protocol == "" {
-			protocol = corev1.ProtocolTCP
-		}
-		if have.Name == p.name && protocol == p.protocol && have.ContainerPort == int32(number) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,0 +1,92 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+// A source is a kind of policy.
+type source struct {
+	name string // of the resource
+	read func(*builder)
+}
+
+// sources lists the kinds of policy. Their order means nothing.
+func sources() []source {
+	return []source{
+		{"networkpolicies", readNetworkPolicies},
+	}
+}
+
+// A builder collects the policies of a snapshot.
+type builder struct {
+	snap  *snapshot.Snapshot
+	tiers map[string]*Tier
+	errs  []error
+}
+
+// bad keeps what could not be read or understood; nil is nothing.
+func (b *builder) bad(err error) {
+	if err != nil {
+		b.errs = append(b.errs, err)
+	}
+}
+
+// tier returns a tier by its name. One that is not there yet begins as t.
+func (b *builder) tier(t Tier) *Tier {
+	have := b.tiers[t.Name]
+	if have == nil {
+		have = &t
+		b.tiers[t.Name] = have
+	}
+	return have
+}
+
+// add adds a policy to a tier.
+func (t *Tier) add(p *Policy) { t.Policies = append(t.Policies, p) }
+
+// The tiers that Kubernetes has.
+func (b *builder) admin() *Tier {
+	return b.tier(Tier{Name: TierAdmin, Order: OrderOfAdmin, End: Pass})
+}
+
+func (b *builder) networkPolicy() *Tier {
+	return b.tier(Tier{Name: TierNetworkPolicy, Order: OrderOfNetworkPolicy, End: Deny})
+}
+
+func (b *builder) baseline() *Tier {
+	return b.tier(Tier{Name: TierBaseline, Order: OrderOfBaseline, End: Pass})
+}
+
+// sorted returns the tiers with their policies in the order in which they are
+// asked.
+func (b *builder) sorted() []*Tier {
+	out := slices.Collect(maps.Values(b.tiers))
+	slices.SortFunc(out, func(a, b *Tier) int {
+		return cmp.Or(cmp.Compare(a.Order, b.Order), strings.Compare(a.Name, b.Name))
+	})
+	for _, t := range out {
+		slices.SortStableFunc(t.Policies, func(a, b *Policy) int {
+			if order := cmp.Compare(a.Order, b.Order); order != 0 || a.Tie == TieUnion {
+				return order
+			}
+			return strings.Compare(a.Name, b.Name)
+		})
+	}
+	return out
+}
+
+// A maker collects what is wrong with one object.
+type maker struct {
+	kind, name string
+	b          *builder
+}
+
+func (m *maker) bad(err error) {
+	m.b.bad(fmt.Errorf("%s %s: %w", strings.ToLower(m.kind), m.name, err))
+}

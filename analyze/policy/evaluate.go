@@ -1,0 +1,188 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+// exempt says why the conversation is allowed whatever the policies say, "" if
+// they count.
+func (f *Flow) exempt() string {
+	s, d := &f.Src, &f.Dst
+	switch {
+	case s.Pod != nil && s.Pod == d.Pod:
+		return "a pod may always talk to itself"
+	case s.Node != "" && d.Pod != nil && d.Pod.Node == s.Node:
+		return "a node may always talk to its own pods"
+	case d.Node != "" && s.Pod != nil && s.Pod.Node == d.Node:
+		return "a pod may always talk to its own node"
+	}
+	return ""
+}
+
+// A decision is what the policies of one direction say.
+type decision struct {
+	direction Direction
+	answer    netfilter.Answer // whether the conversation is allowed
+	isolated  bool
+	steps     []step
+	allowed   []*Policy
+	denied    []*Policy
+	doubts    []string
+}
+
+// A step is one policy that was asked.
+type step struct {
+	tier   *Tier
+	policy *Policy
+	rule   int // index of the rule that held, or may hold; -1 for none
+	answer netfilter.Answer
+}
+
+// An evaluation asks the policies of one direction.
+type evaluation struct {
+	*decision
+	flow  *Flow
+	tiers []asked
+	known map[int]outcome // of the tiers from an index on
+}
+
+// An outcome is the answers that are possible.
+type outcome uint8
+
+const (
+	canAllow outcome = 1 << iota
+	canDeny
+)
+
+func (n *NetworkPolicy) evaluate(f *Flow, d Direction) *decision {
+	self := &f.Dst
+	if d == Egress {
+		self = &f.Src
+	}
+	e := evaluation{decision: &decision{direction: d, answer: netfilter.Yes}, flow: f, tiers: self.asked(d, n)}
+	e.isolated = len(e.tiers) > 0
+	switch e.from(0) {
+	case canDeny:
+		e.answer, e.allowed = netfilter.No, nil
+	case canAllow:
+		e.denied = nil
+	default:
+		e.answer = netfilter.Maybe
+	}
+	return e.decision
+}
+
+// from asks the tiers from index i on.
+func (e *evaluation) from(i int) outcome {
+	if i == len(e.tiers) {
+		return canAllow
+	}
+	if have, ok := e.known[i]; ok {
+		return have
+	}
+	out := e.tier(i)
+	if e.known == nil {
+		e.known = map[int]outcome{}
+	}
+	e.known[i] = out
+	return out
+}
+
+// tier asks a tier: the first rule that holds decides.
+func (e *evaluation) tier(i int) (out outcome) {
+	t := &e.tiers[i]
+	for at, p := range t.policies {
+		held := false
+		rules := p.rules(e.direction)
+		for r := range rules {
+			switch rules[r].Match(e.flow) {
+			case netfilter.Yes:
+				e.steps = append(e.steps, step{t.tier, p, r, netfilter.Yes})
+				return out | e.decide(i, at, r)
+			case netfilter.Maybe:
+				held = true
+				e.steps = append(e.steps, step{t.tier, p, r, netfilter.Maybe})
+				e.doubts = append(e.doubts, doubt(p, e.direction, r))
+				out |= e.do(rules[r].Action, i, p)
+			}
+		}
+		if !held {
+			e.steps = append(e.steps, step{t.tier, p, -1, netfilter.No})
+		}
+	}
+	if t.tier.End == Deny {
+		e.denied = append(e.denied, t.policies...)
+		return out | canDeny
+	}
+	return out | e.from(i+1)
+}
+
+// doubt says that it is open whether a rule holds.
+func doubt(p *Policy, d Direction, rule int) string {
+	why := p.rules(d)[rule].Doubt
+	if why == "" {
+		why = "the bundle does not tell whether it holds"
+	}
+	return fmt.Sprintf("%s, %s: %s", p, ruleName(p, d, rule), why)
+}
+
+// do is what an action of policy p leads to.
+func (e *evaluation) do(a Action, i int, p *Policy) outcome {
+	switch a {
+	case Allow:
+		e.allowed = append(e.allowed, p)
+		return canAllow
+	case Deny:
+		e.denied = append(e.denied, p)
+		return canDeny
+	}
+	return e.from(i + 1)
+}
+
+// decide does what the rule says that holds, after a look at the policies with
+// the same order.
+func (e *evaluation) decide(i, at, rule int) outcome {
+	t := &e.tiers[i]
+	p := t.policies[at]
+	action := p.rules(e.direction)[rule].Action
+	out := e.do(action, i, p)
+	for _, other := range t.policies[at+1:] {
+		if other.Order != p.Order || other.Tie != p.Tie || p.Tie == TieByName {
+			continue
+		}
+		r := e.first(other)
+		switch {
+		case r < 0:
+		case p.Tie == TieUnion:
+			e.steps = append(e.steps, step{t.tier, other, r, netfilter.Yes})
+			e.allowed = append(e.allowed, other)
+		case other.rules(e.direction)[r].Action != action:
+			e.steps = append(e.steps, step{t.tier, other, r, netfilter.Maybe})
+			e.doubts = append(e.doubts, fmt.Sprintf("%s and %s have the same priority: the API does not say whose rule counts", p, other))
+			out |= e.do(other.rules(e.direction)[r].Action, i, other)
+		}
+	}
+	return out
+}
+
+// first returns the first rule of a policy that holds, -1 for none.
+func (e *evaluation) first(p *Policy) int {
+	rules := p.rules(e.direction)
+	for r := range rules {
+		if rules[r].Match(e.flow) == netfilter.Yes {
+			return r
+		}
+	}
+	return -1
+}
+
+// ruleName names a rule as people count: "ingress rule 1 (dns)".
+func ruleName(p *Policy, d Direction, rule int) string {
+	out := fmt.Sprintf("%s rule %d", d, rule+1)
+	if name := p.rules(d)[rule].Name; name != "" {
+		out += " (" + name + ")"
+	}
+	return out
+}

@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+const kindNetworkPolicy = "NetworkPolicy"
+
+// readNetworkPolicies reads the policies of networking.k8s.io/v1.
+func readNetworkPolicies(b *builder) {
+	policies, err := b.snap.NetworkPolicies()
+	b.bad(err)
+	for i := range policies {
+		m := maker{kind: kindNetworkPolicy, name: policies[i].Namespace + "/" + policies[i].Name, b: b}
+		b.networkPolicy().add(m.networkPolicy(&policies[i]))
+	}
+}
+
+// networkPolicy compiles a policy. What makes no sense allows nothing, and is
+// an error.
+func (m *maker) networkPolicy(from *networkingv1.NetworkPolicy) *Policy {
+	pods, namespace := m.selector(&from.Spec.PodSelector), from.Namespace
+	p := &Policy{Kind: m.kind, Name: m.name, Order: OrderOfNetworkPolicies, Tie: TieUnion}
+	p.Selects = func(c *Class) bool { return c.Namespace == namespace && pods.Matches(c.Labels) }
+	for i := range from.Spec.Ingress {
+		r := &from.Spec.Ingress[i]
+		p.Ingress = append(p.Ingress, Rule{Action: Allow, Src: m.peers(r.From, namespace), Ports: m.ports(r.Ports)})
+	}
+	for i := range from.Spec.Egress {
+		r := &from.Spec.Egress[i]
+		p.Egress = append(p.Egress, Rule{Action: Allow, Dst: m.peers(r.To, namespace), Ports: m.ports(r.Ports)})
+	}
+	types := from.Spec.PolicyTypes
+	p.IsIngress = len(types) == 0 || slices.Contains(types, networkingv1.PolicyTypeIngress)
+	p.IsEgress = len(types) == 0 && len(from.Spec.Egress) > 0 || slices.Contains(types, networkingv1.PolicyTypeEgress)
+	return p
+}
+
+func (m *maker) selector(s *metav1.LabelSelector) labels.Selector {
+	out, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		m.bad(err)
+		return labels.Nothing()
+	}
+	return out
+}
+
+func (m *maker) peers(from []networkingv1.NetworkPolicyPeer, namespace string) (out []Peer) {
+	for i := range from {
+		out = append(out, m.peer(&from[i], namespace))
+	}
+	return out
+}
+
+func (m *maker) peer(from *networkingv1.NetworkPolicyPeer, namespace string) Peer {
+	switch {
+	case from.IPBlock != nil:
+		b := &blockPeer{block: m.prefix(from.IPBlock.CIDR)}
+		for _, text := range from.IPBlock.Except {
+			b.except = append(b.except, m.prefix(text))
+		}
+		return b
+	case from.PodSelector == nil && from.NamespaceSelector == nil:
+		m.bad(errors.New("a peer is empty"))
+		return &podPeer{pods: labels.Nothing(), namespace: namespace}
+	}
+	p := &podPeer{pods: labels.Everything(), namespace: namespace}
+	if from.PodSelector != nil {
+		p.pods = m.selector(from.PodSelector)
+	}
+	if from.NamespaceSelector != nil {
+		p.namespaces = m.selector(from.NamespaceSelector)
+	}
+	return p
+}
+
+func (m *maker) prefix(text string) netip.Prefix {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		m.bad(err)
+	}
+	return p.Masked()
+}
+
+func (m *maker) ports(from []networkingv1.NetworkPolicyPort) (out []Port) {
+	for i := range from {
+		out = append(out, m.port(&from[i]))
+	}
+	return out
+}
+
+func (m *maker) port(from *networkingv1.NetworkPolicyPort) Port {
+	p := Port{Protocol: model.TCP}
+	if from.Protocol != nil && *from.Protocol != "" {
+		p.Protocol = apiProtocol(*from.Protocol)
+	}
+	switch {
+	case from.Port == nil:
+	case from.Port.Type == intstr.String:
+		p.Names = []string{from.Port.StrVal}
+	default:
+		r := Range{uint16(from.Port.IntVal), uint16(from.Port.IntVal)}
+		if from.EndPort != nil {
+			r.Last = uint16(*from.EndPort)
+		}
+		p.Ranges = []Range{r}
+	}
+	return p
+}
+
+// A podPeer is pods by their labels and those of their namespace.
+type podPeer struct {
+	namespace  string          // of the policy
+	namespaces labels.Selector // nil is the policy's own
+	pods       labels.Selector
+}
+
+// Match implements Peer.
+func (p *podPeer) Match(e *End) netfilter.Answer {
+	switch {
+	case e.Pod == nil:
+		return netfilter.No
+	case p.namespaces == nil:
+		return yes(e.Pod.Namespace == p.namespace && p.pods.Matches(e.Pod.Labels))
+	}
+	return yes(p.namespaces.Matches(e.Pod.NamespaceLabels) && p.pods.Matches(e.Pod.Labels))
+}
+
+// String implements Peer.
+func (p *podPeer) String() string {
+	pods := "pods " + p.pods.String()
+	if p.pods.Empty() {
+		pods = "all pods"
+	}
+	switch {
+	case p.namespaces == nil:
+		return pods + " of namespace " + p.namespace
+	case p.namespaces.Empty():
+		return pods + " of all namespaces"
+	}
+	return pods + " of namespaces " + p.namespaces.String()
+}
+
+// A blockPeer is addresses. Pods have some, too.
+type blockPeer struct {
+	block  netip.Prefix
+	except []netip.Prefix
+}
+
+// Match implements Peer.
+func (p *blockPeer) Match(e *End) netfilter.Answer {
+	if !e.IP.IsValid() {
+		return netfilter.Maybe
+	}
+	return yes(p.block.Contains(e.IP) && !slices.ContainsFunc(p.except, func(x netip.Prefix) bool { return x.Contains(e.IP) }))
+}
+
+// String implements Peer.
+func (p *blockPeer) String() string {
+	out := "addresses " + p.block.String()
+	if len(p.except) > 0 {
+		var list []string
+		for _, e := range p.except {
+			list = append(list, e.String())
+		}
+		out += " except " + strings.Join(list, ", ")
+	}
+	return out
+}
