@@ -41,18 +41,23 @@ type CollectorManager interface {
 	CollectNode(name string) (*k8s.NodeInfo, error)
 }
 
-// DetectNetworkPlugin returns the plugin whose network snap shows, nil if it
-// shows none of them, and what was seen or looked for.
-func DetectNetworkPlugin(snap *snapshot.Snapshot, all []*plugin.Descriptor) (d *plugin.Descriptor, saw string) {
+// DetectNetworkPlugin returns the plugin whose network snap shows, and what was
+// seen. If it shows none of them, sure is false, saw tells what was looked for,
+// and d is the plugin that serves networks which nobody knows, nil if all has none.
+func DetectNetworkPlugin(snap *snapshot.Snapshot, all []*plugin.Descriptor) (d *plugin.Descriptor, saw string, sure bool) {
 	var looked []string
+	var fallback *plugin.Descriptor
 	for _, d := range all {
 		found, saw := d.Detect(snap)
 		if found {
-			return d, saw
+			return d, saw, true
 		}
 		looked = append(looked, d.Name+": "+saw)
+		if d.Fallback {
+			fallback = d
+		}
 	}
-	return nil, "no network plugin recognised (" + strings.Join(looked, "; ") + ")"
+	return fallback, "no network plugin recognised (" + strings.Join(looked, "; ") + ")", false
 }
 
 // generic is the Provider of any place: the underlay joins all machines and is
@@ -169,13 +174,14 @@ func (a *Analyzer) note(problems []error) {
 // choose takes the plugin that was asked for, or the one that the bundle shows.
 func (a *Analyzer) choose(snap *snapshot.Snapshot, o Options) (*plugin.Descriptor, error) {
 	if o.NetworkPlugin == "" {
-		d, saw := DetectNetworkPlugin(snap, o.Plugins)
+		d, saw, sure := DetectNetworkPlugin(snap, o.Plugins)
 		a.pluginEvidence = saw
-		if d == nil {
+		if !sure {
 			a.unknowns = append(a.unknowns, model.Doubt{What: saw + ": the walk follows the kernel's state alone; name the plugin with --network-plugin"})
-			return nil, nil
 		}
-		a.plugin = d.Name
+		if d != nil {
+			a.plugin = d.Name
+		}
 		return d, nil
 	}
 	var names []string

@@ -5,11 +5,13 @@ package plugins
 import (
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/plugins/flannel"
+	"github.com/pathsnap/pathsnap/plugins/linux"
 )
 
 // All returns new descriptors of every plugin, in the order of detection.
 func All() []*plugin.Descriptor {
 	return []*plugin.Descriptor{
 		flannel.Descriptor(),
+		linux.Descriptor(), // the last: it takes what the others leave
 	}
 }

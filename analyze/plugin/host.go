@@ -24,6 +24,12 @@ type Host struct {
 // NewHost returns the node of a network: the kit's BasePluginNode on a Host
 // that differs from others by its fabric.
 func NewHost(env Env, node *k8s.NodeInfo, fabric Fabric) (model.NetNodeAction, error) {
+	return NewNode(env, node, fabric, func(h *Host) SimplePluginNode { return h })
+}
+
+// NewNode returns the node of a network that differs from others by more than
+// its fabric: as is makes of the Host that NewHost would take.
+func NewNode(env Env, node *k8s.NodeInfo, fabric Fabric, as func(*Host) SimplePluginNode) (model.NetNodeAction, error) {
 	hop := model.Hop{Type: model.NetNodeTypeNode, ID: node.NodeName}
 	if node.Info == nil {
 		return NewAbsent(hop, node.Missing), nil
@@ -36,7 +42,7 @@ func NewHost(env Env, node *k8s.NodeInfo, fabric Fabric) (model.NetNodeAction, e
 	findings := &Findings{}
 	reality := NewReality(env, hop, place, ns)
 	host := &Host{Fabric: fabric, Info: node, reality: reality, findings: findings}
-	return &BasePluginNode{Reality: reality, IPCache: env.IPCache, SimplePluginNode: host, Findings: findings}, nil
+	return &BasePluginNode{Reality: reality, IPCache: env.IPCache, SimplePluginNode: as(host), Findings: findings}, nil
 }
 
 // assert returns assertions on the node's namespace.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/topology"
@@ -14,6 +15,15 @@ type Plain struct{ *Reality }
 // NewPlain returns the vertex of a namespace.
 func NewPlain(env Env, hop model.Hop, place topology.Place, ns *netstack.NetNS) *Plain {
 	return &Plain{NewReality(env, hop, place, ns)}
+}
+
+// NewPlainPod returns the vertex of a pod that may have any devices and routes.
+func NewPlainPod(env Env, pod *k8s.Pod) (model.NetNodeAction, error) {
+	hop, place := model.PodHop(pod.Namespace, pod.PodName), topology.Place{Base: placeOf(pod.NodeName).Base, Netns: pod.Netns}
+	if ns := env.Atlas.NetNS(place); pod.Info != nil && ns != nil {
+		return NewPlain(env, hop, place, ns), nil
+	}
+	return NewAbsent(hop, pod.Missing), nil
 }
 
 // Send implements [model.NetNodeAction].

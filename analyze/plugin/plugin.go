@@ -58,6 +58,9 @@ type Descriptor struct {
 	// saw or looked for.
 	Detect func(*snapshot.Snapshot) (found bool, saw string)
 	New    func(Env) (Plugin, error)
+	// Fallback says that the plugin serves networks that no plugin is
+	// recognised for.
+	Fallback bool
 }
 
 // A SimplePluginNode says what a node means to do with a packet, by what the
