@@ -21,8 +21,10 @@ type KubeProxyServiceProcessor struct {
 	frontends map[frontend]portal
 	vips      map[netip.Addr][]*port // all ports of an address, for what to say when none fits
 	nodePorts map[frontend]*port     // without an address
+	ports     []*port                // in the order of the Services
 	zones     map[string]string      // of nodes
 	blind     bool                   // the endpoints could not be read
+	unread    error                  // why the Services could not be read
 }
 
 // A frontend is where packets come to a Service.
@@ -48,7 +50,8 @@ type port struct {
 	external      bool // it can be reached by another address than the cluster's
 	internalLocal bool
 	externalLocal bool
-	lbAddrs       []netip.Addr
+	addrs         addresses
+	affinity      int // seconds for which a client stays with its endpoint, 0 if it need not
 	sourceRanges  []netip.Prefix
 	hasSelector   bool
 	endpoints     []*endpoint
@@ -101,6 +104,7 @@ func NewKubeProxyWithConfig(snap *snapshot.Snapshot, ips Owners, config Config) 
 	}
 	services, err := snap.Services()
 	if err != nil {
+		k.unread = err
 		return k, []error{err}
 	}
 	endpoints, known, errs := readEndpoints(snap)
@@ -144,7 +148,8 @@ func (k *KubeProxyServiceProcessor) add(s *corev1.Service, endpoints endpointMap
 			nodePort:      uint16(from.NodePort),
 			internalLocal: s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 			externalLocal: s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
-			lbAddrs:       a.lb,
+			addrs:         a,
+			affinity:      affinity(s),
 			sourceRanges:  ranges,
 			hasSelector:   len(s.Spec.Selector) > 0,
 		}
@@ -155,7 +160,19 @@ func (k *KubeProxyServiceProcessor) add(s *corev1.Service, endpoints endpointMap
 	return errs
 }
 
+// affinity returns for how long a client stays with its endpoint.
+func affinity(s *corev1.Service) int {
+	if s.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		return 0
+	}
+	if c := s.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
+		return int(*c.ClientIP.TimeoutSeconds)
+	}
+	return int(corev1.DefaultClientIPServiceAffinitySeconds)
+}
+
 func (k *KubeProxyServiceProcessor) addPort(p *port, a addresses) {
+	k.ports = append(k.ports, p)
 	for _, group := range []struct {
 		kind  string
 		addrs []netip.Addr

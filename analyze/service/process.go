@@ -205,7 +205,7 @@ func (k *KubeProxyServiceProcessor) mayUse(q asked, p *port) bool {
 		fromNode = fromNode || slices.ContainsFunc(nodeIPs, r.Contains)
 	}
 	// The node itself may have the address of the load balancer as its own.
-	return !ofFamily || fromNode && slices.Contains(p.lbAddrs, q.src)
+	return !ofFamily || fromNode && slices.Contains(p.addrs.lb, q.src)
 }
 
 // use makes the endpoints the backends of d.
