@@ -128,7 +128,7 @@ neigh 10.244.2.9 cni0 0a:00:00:00:00:0a
 fdb 0a:00:00:00:00:0a veth9 port`, "")
 		}
 		require.Equal(t, "forwarded veth9", ended(one(t, far("").Input(out, "eth0", everybody()))))
-		require.Equal(t, "dropped link/down", ended(one(t, far("down").Input(out, "eth0", everybody()))))
+		require.Equal(t, "dropped link/down answer=error(3,3)", ended(one(t, far("down").Input(out, "eth0", everybody()))))
 		out.VNI = 2
 		require.Equal(t, "no-listener link/missing", ended(one(t, far("").Input(out, "eth0", everybody()))))
 	})

@@ -17,7 +17,7 @@ func (r *run) deliver(in string) {
 	r.out.Arrived = true
 	switch {
 	case p.Encap != nil:
-		r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
+		r.noDevice(in)
 	case r.to == toAll && (p.Protocol == model.TCP || p.Protocol == model.SCTP): // tcp_v4_rcv, sctp_rcv: PACKET_HOST only
 		r.end(model.Dropped, "", fmt.Sprintf("%s takes nothing out of a frame to a group", p.Protocol), r.ns.Info.File)
 	case p.Kind != model.KindOpen && (p.Protocol != model.UDP || r.awaits()):
@@ -33,6 +33,29 @@ func (r *run) deliver(in string) {
 			p.Dst = r.f.TProxy
 		}
 		r.listened(r.ns.Sockets.Lookup(p, in))
+	}
+}
+
+// noDevice ends the journey of a packet of a tunnel that no device here takes.
+// One over UDP goes to a socket, and is answered without one, as any other
+// datagram (__udp4_lib_rcv).
+func (r *run) noDevice(in string) {
+	p := r.f.Packet
+	if m := r.ns.Sockets.Lookup(p, in); m.Found && p.Protocol == model.UDP {
+		r.unknown(fmt.Sprintf("what %s does with %s", orUnknown(m.Socket), p), m.Evidence)
+		return
+	}
+	r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
+	if p.Protocol == model.UDP {
+		r.unreachablePort()
+	}
+}
+
+// unreachablePort answers a datagram that no socket takes.
+func (r *run) unreachablePort() {
+	r.icmpError(unreachPort)
+	if r.out.Answer != nil {
+		r.out.Answer.Attached = nil // nf_reset_ct in __udp4_lib_rcv, ip6_protocol_deliver_rcu
 	}
 }
 
@@ -86,10 +109,7 @@ func (r *run) noListener(elsewhere bool, socket, evidence string) {
 		r.out.Remedy = fmt.Sprintf("start a server on %s port %d, or correct the port", p.Protocol, p.Dst.Port())
 	}
 	if p.Protocol == model.UDP {
-		r.icmpError(unreachPort)
-		if r.out.Answer != nil {
-			r.out.Answer.Attached = nil // nf_reset_ct in __udp4_lib_rcv, ip6_protocol_deliver_rcu
-		}
+		r.unreachablePort()
 		return
 	}
 	r.resets()

@@ -271,6 +271,7 @@ func (r *run) vxlanIn(in string) bool {
 		r.end(model.Dropped, "", fmt.Sprintf("%s takes it, and it is no VXLAN packet", socket.Name), r.ns.at(socket.Line))
 	case down != nil && p.Encap != nil:
 		r.down(down)
+		r.unreachablePort()
 	default:
 		return false
 	}
