@@ -8,18 +8,23 @@ import (
 	"strings"
 
 	"github.com/pathsnap/pathsnap/snapshot"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // A source is a kind of policy.
 type source struct {
-	name string // of the resource
-	read func(*builder)
+	resource string // its part of the bundle is cluster/<resource>.yaml
+	custom   bool   // a cluster need not have the resource
+	read     func(*builder)
 }
 
 // sources lists the kinds of policy. Their order means nothing.
 func sources() []source {
 	return []source{
-		{"networkpolicies", readNetworkPolicies},
+		{"networkpolicies", false, readNetworkPolicies},
+		{"adminnetworkpolicies.policy.networking.k8s.io", true, readAdminNetworkPolicies},
+		{"baselineadminnetworkpolicies.policy.networking.k8s.io", true, readBaselineAdminNetworkPolicies},
+		{"clusternetworkpolicies.policy.networking.k8s.io", true, readClusterNetworkPolicies},
 	}
 }
 
@@ -28,6 +33,21 @@ type builder struct {
 	snap  *snapshot.Snapshot
 	tiers map[string]*Tier
 	errs  []error
+
+	missing []string // what is not known of the policies as a whole
+}
+
+// read reads a kind of policy. A custom resource that the bundle does not list
+// is one that the cluster does not have.
+func (b *builder) read(s source) {
+	p := b.snap.Part("cluster/" + s.resource + ".yaml")
+	if s.custom && p.Status == nodedump.StatusNotCollected {
+		return
+	}
+	if !p.Status.Known() {
+		b.missing = append(b.missing, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", p.File, p.Status, p.Reason), ": "))
+	}
+	s.read(b)
 }
 
 // bad keeps what could not be read or understood; nil is nothing.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ func (m *maker) networkPolicy(from *networkingv1.NetworkPolicy) *Policy {
 	pods, namespace := m.selector(&from.Spec.PodSelector), from.Namespace
 	p := &Policy{Kind: m.kind, Name: m.name, Order: OrderOfNetworkPolicies, Tie: TieUnion}
 	p.Selects = func(c *Class) bool { return c.Namespace == namespace && pods.Matches(c.Labels) }
+	p.Admit = admitByRule(p, namespace)
 	for i := range from.Spec.Ingress {
 		r := &from.Spec.Ingress[i]
 		p.Ingress = append(p.Ingress, Rule{Action: Allow, Src: m.peers(r.From, namespace), Ports: m.ports(r.Ports)})
@@ -110,13 +112,26 @@ func (m *maker) port(from *networkingv1.NetworkPolicyPort) Port {
 	case from.Port.Type == intstr.String:
 		p.Names = []string{from.Port.StrVal}
 	default:
-		r := Range{uint16(from.Port.IntVal), uint16(from.Port.IntVal)}
+		last := from.Port.IntVal
 		if from.EndPort != nil {
-			r.Last = uint16(*from.EndPort)
+			last = *from.EndPort
+		}
+		r, err := portRange(from.Port.IntVal, last)
+		if err != nil {
+			m.bad(err)
 		}
 		p.Ranges = []Range{r}
 	}
 	return p
+}
+
+// portRange checks the numbers of a range. One that makes no sense holds
+// nothing.
+func portRange(first, last int32) (Range, error) {
+	if first < 1 || last < first || last > 65535 {
+		return Range{First: 1}, fmt.Errorf("ports %d to %d: they are from 1 to 65535", first, last)
+	}
+	return Range{uint16(first), uint16(last)}, nil
 }
 
 // A podPeer is pods by their labels and those of their namespace.
@@ -128,13 +143,14 @@ type podPeer struct {
 
 // Match implements Peer.
 func (p *podPeer) Match(e *End) netfilter.Answer {
-	switch {
-	case e.Pod == nil:
-		return netfilter.No
-	case p.namespaces == nil:
-		return yes(e.Pod.Namespace == p.namespace && p.pods.Matches(e.Pod.Labels))
+	return yes(e.Pod != nil && p.selects(e.Pod.Class))
+}
+
+func (p *podPeer) selects(c *Class) bool {
+	if p.namespaces == nil {
+		return c.Namespace == p.namespace && p.pods.Matches(c.Labels)
 	}
-	return yes(p.namespaces.Matches(e.Pod.NamespaceLabels) && p.pods.Matches(e.Pod.Labels))
+	return p.namespaces.Matches(c.NamespaceLabels) && p.pods.Matches(c.Labels)
 }
 
 // String implements Peer.

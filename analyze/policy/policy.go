@@ -17,17 +17,17 @@ type NetworkPolicy struct {
 	pods    map[string]*Pod // by "namespace/name"
 	count   int             // of policies
 	ofNodes bool            // some are about nodes
+	missing []string        // what is not known of them
 }
 
 // New compiles the policies of snap once; Check only looks up. What could not
-// be read is in errs. If that is the policies themselves, everything is
-// allowed.
+// be read is in errs. If that is a list of policies, no verdict is known.
 func New(snap *snapshot.Snapshot, ips *k8s.IPCache) (n *NetworkPolicy, errs []error) {
 	b := &builder{snap: snap, tiers: map[string]*Tier{}}
 	for _, s := range sources() {
-		s.read(b)
+		b.read(s)
 	}
-	n = &NetworkPolicy{ips: ips, pods: map[string]*Pod{}, tiers: b.sorted()}
+	n = &NetworkPolicy{ips: ips, pods: map[string]*Pod{}, tiers: b.sorted(), missing: b.missing}
 	for _, t := range n.tiers {
 		n.count += len(t.Policies)
 		n.ofNodes = n.ofNodes || slices.ContainsFunc(t.Policies, func(p *Policy) bool { return p.Node != nil })
@@ -82,9 +82,10 @@ func (n *NetworkPolicy) CheckFlow(f *Flow) Verdict {
 	egress, ingress := n.evaluate(f, Egress), n.evaluate(f, Ingress)
 	v.add(egress)
 	v.add(ingress)
-	v.Allowed = both(egress.answer, ingress.answer) == netfilter.Yes
+	v.Allowed = both(egress.answer, ingress.answer) == netfilter.Yes && len(n.missing) == 0
+	v.Unknown = n.missing
 	if egress.answer != netfilter.No && ingress.answer != netfilter.No && !v.Allowed {
-		v.Unknown = append(egress.doubts, ingress.doubts...)
+		v.Unknown = slices.Concat(n.missing, egress.doubts, ingress.doubts)
 	}
 	return v
 }

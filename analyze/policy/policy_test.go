@@ -291,7 +291,8 @@ func TestWithoutPolicies(t *testing.T) {
 	n, errs := New(snap, ips)
 	require.Len(t, errs, 1)
 	require.ErrorIs(t, errs[0], snapshot.ErrNotCollected)
-	require.True(t, n.Check(model.Endpoint{IP: netip.MustParseAddr("10.0.0.1")}, model.Endpoint{IP: netip.MustParseAddr("10.0.0.2")}, 80, model.TCP).Allowed)
+	v := n.Check(model.Endpoint{IP: netip.MustParseAddr("10.0.0.1")}, model.Endpoint{IP: netip.MustParseAddr("10.0.0.2")}, 80, model.TCP)
+	require.Equal(t, Verdict{Unknown: []string{"cluster/networkpolicies.yaml: not-collected"}}, v)
 }
 
 func TestSuspicions(t *testing.T) {

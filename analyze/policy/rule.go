@@ -78,6 +78,11 @@ type Policy struct {
 
 	IsIngress, IsEgress bool // the directions that it is about
 	Ingress, Egress     []Rule
+
+	// Admit says what change of the policy would allow a flow in a direction in
+	// which it denies it: by a rule, or, if that is -1, by having none. It may be
+	// nil, and "" if there is no such change.
+	Admit func(d Direction, rule int, f *Flow) string
 }
 
 // String returns the kind and name: "AdminNetworkPolicy quarantine".

@@ -12,7 +12,7 @@ import (
 // not, the denial has no effect.
 func (n *NetworkPolicy) Suspicions(src, dst model.Endpoint, port uint16, protocol model.Protocol, enforced bool) (out []model.Suspicion) {
 	v := n.Check(src, dst, port, protocol)
-	if v.Allowed {
+	if v.Allowed || len(v.Unknown) > 0 {
 		return nil
 	}
 	what := string(protocol)

@@ -1,0 +1,203 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
+)
+
+// An Explanation is a Verdict with what led to it.
+type Explanation struct {
+	Flow     *Flow
+	Verdict  Verdict
+	Egress   Side // of the source
+	Ingress  Side // of the destination
+	Comments []string
+}
+
+// A Side is one end of a conversation and what the policies say there.
+type Side struct {
+	Direction Direction
+	End       string // "pod demo/web"
+	Answer    netfilter.Answer
+	Why       string // what follows from Asked: "no policy selects it for ingress"
+	Asked     []Asked
+	Change    string // the smallest change that would admit the conversation here, "" if it is admitted or none is known
+}
+
+// Asked is one policy that selects the end, in the order of evaluation. The
+// last one is where the evaluation ended.
+type Asked struct {
+	Tier   string
+	Policy string // with its kind
+	Rule   string // the rule that holds: "ingress rule 1 (dns)"; "" if none does
+	Action Action // what that rule does, "" without one
+	Maybe  bool   // whether the rule holds is not known
+	Misses []string
+}
+
+// Explain says how the verdict about a flow comes about. Plugin is the name of
+// the network plugin, "" if it is not known: some answers depend on it.
+func (n *NetworkPolicy) Explain(f *Flow, plugin string) *Explanation {
+	x := &Explanation{Flow: f, Verdict: n.CheckFlow(f)}
+	x.Egress = Side{Direction: Egress, End: f.Src.String(), Answer: netfilter.Yes, Why: x.Verdict.Why}
+	x.Ingress = Side{Direction: Ingress, End: f.Dst.String(), Answer: netfilter.Yes, Why: x.Verdict.Why}
+	if x.Verdict.Why != "" {
+		return x
+	}
+	x.Egress.explain(n.evaluate(f, Egress), f)
+	x.Ingress.explain(n.evaluate(f, Ingress), f)
+	x.Comments = comments(n, f, plugin)
+	return x
+}
+
+// explain fills in what a decision says.
+func (s *Side) explain(d *decision, f *Flow) {
+	s.Answer = d.answer
+	for _, st := range d.steps {
+		s.Asked = append(s.Asked, st.explain(d.direction, f))
+	}
+	self := &f.Dst
+	if d.direction == Egress {
+		self = &f.Src
+	}
+	last := len(d.steps) - 1
+	switch {
+	case !d.isolated && self.Pod != nil:
+		s.Why = fmt.Sprintf("no policy selects it for %s: allowed", d.direction)
+	case !d.isolated:
+		s.Why = "policies do not select what has no network of its own in the cluster: allowed"
+	case d.answer == netfilter.Maybe:
+		s.Why = "not known: " + strings.Join(d.doubts, "; ")
+	case d.answer == netfilter.No && len(d.denied) > 0 && d.steps[last].rule < 0:
+		s.Why = fmt.Sprintf("denied: policies isolate it for %s, and no rule of theirs holds", d.direction)
+	case d.answer == netfilter.No:
+		s.Why = "denied by " + d.denied[0].String()
+	case len(d.allowed) > 0:
+		s.Why = "allowed by " + strings.Join(names(d.allowed), ", ")
+	default:
+		s.Why = "no rule decides it: allowed"
+	}
+	if d.answer == netfilter.No {
+		s.Change = d.change(f)
+	}
+}
+
+func names(policies []*Policy) (out []string) {
+	for _, p := range policies {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+func (s *step) explain(d Direction, f *Flow) Asked {
+	a := Asked{Tier: s.tier.Name, Policy: s.policy.String()}
+	rules := s.policy.rules(d)
+	if s.rule >= 0 {
+		a.Rule, a.Action, a.Maybe = ruleName(s.policy, d, s.rule), rules[s.rule].Action, s.answer == netfilter.Maybe
+		return a
+	}
+	for i := range rules {
+		a.Misses = append(a.Misses, ruleName(s.policy, d, i)+" "+rules[i].miss(f))
+	}
+	if len(rules) == 0 {
+		a.Misses = []string{fmt.Sprintf("it has no rule for %s", d)}
+	}
+	return a
+}
+
+// miss says why a rule does not hold.
+func (r *Rule) miss(f *Flow) string {
+	switch {
+	case r.Never != "":
+		return "holds for nothing: " + r.Never
+	case peersHold(r.Src, &f.Src) == netfilter.No:
+		return fmt.Sprintf("is from %s, not %s", list(r.Src), &f.Src)
+	case peersHold(r.Dst, &f.Dst) == netfilter.No:
+		return fmt.Sprintf("is to %s, not %s", list(r.Dst), &f.Dst)
+	}
+	var ports []string
+	for i := range r.Ports {
+		ports = append(ports, r.Ports[i].String()+r.Ports[i].unnamed(f))
+	}
+	return fmt.Sprintf("is for %s, not %s", strings.Join(ports, " or "), f.portText())
+}
+
+// unnamed says what names of a port are at the destination.
+func (p *Port) unnamed(f *Flow) string {
+	if len(p.Names) == 0 {
+		return ""
+	}
+	if f.Dst.Pod == nil {
+		return " (what is no pod has no names of ports)"
+	}
+	for _, name := range p.Names {
+		for _, number := range f.Dst.Pod.NamedPorts(name, p.Protocol) {
+			return fmt.Sprintf(" (which is %d there)", number)
+		}
+	}
+	return " (a name that the pod's containers do not have)"
+}
+
+// portText is "TCP 80".
+func (f *Flow) portText() string {
+	protocol := strings.ToUpper(string(f.Protocol))
+	if !f.Protocol.HasPorts() {
+		return protocol
+	}
+	return fmt.Sprintf("%s %d", protocol, f.Port)
+}
+
+func list(peers []Peer) string {
+	var out []string
+	for _, p := range peers {
+		out = append(out, p.String())
+	}
+	return strings.Join(out, " or ")
+}
+
+// comments are what a reader must know about what the policies do not say.
+func comments(n *NetworkPolicy, f *Flow, plugin string) (out []string) {
+	for _, side := range []struct {
+		self, other *End
+		direction   Direction
+	}{{&f.Src, &f.Dst, Egress}, {&f.Dst, &f.Src, Ingress}} {
+		if side.self.Pod != nil && side.other.Pod == nil && byAddress(side.self.asked(side.direction, n), side.direction) {
+			out = append(out, natComment(plugin, side.direction))
+		}
+		if side.self.Pod == nil && side.self.Node != "" && side.other.Pod != nil {
+			out = append(out, fmt.Sprintf("%s: pods with the network of their node are the node to policies; its own pods it may always reach, and they it (kubelet's probes)", side.self))
+		}
+	}
+	return out
+}
+
+// byAddress reports whether policies have rules for addresses.
+func byAddress(tiers []asked, d Direction) bool {
+	for _, t := range tiers {
+		for _, p := range t.policies {
+			for _, r := range p.rules(d) {
+				if slices.ContainsFunc(slices.Concat(r.Src, r.Dst), isBlock) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// A Block is a Peer that asks for addresses rather than for objects.
+type Block interface {
+	Peer
+	IsBlock()
+}
+
+func isBlock(p Peer) bool {
+	_, ok := p.(Block)
+	return ok
+}
+
+// IsBlock implements Block.
+func (*blockPeer) IsBlock() {}
