@@ -34,6 +34,15 @@ type Plugin interface {
 	CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error)
 }
 
+// A Checker is a [Plugin] that can say, with no packet given, what its network
+// needs of a node.
+type Checker interface {
+	// CheckNode reports how the state of a node and of its pods differs from
+	// what the network means. A suspicion without a hop is about the node.
+	// What was not collected is not asserted.
+	CheckNode(r assertions.Reporter, node string)
+}
+
 // An Env is all that a plugin may use. It is passed, never looked up.
 type Env struct {
 	Snapshot *snapshot.Snapshot

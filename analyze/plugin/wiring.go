@@ -13,11 +13,9 @@ import (
 )
 
 // AssertPodDevice asserts, in the pod's own namespace, that its device is up.
-func AssertPodDevice(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName string) {
+func AssertPodDevice(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName string) bool {
 	place, ns := podPlace(env, pod)
-	if ns != nil {
-		a.In(ns, env.HopOf(place)).AssertDevice(ifName, "the pod's device")
-	}
+	return ns == nil || a.In(ns, env.HopOf(place)).AssertDevice(ifName, "the pod's device")
 }
 
 // AssertPodPort asserts that the node's end of the pod's veth is a port of a

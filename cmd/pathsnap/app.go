@@ -28,6 +28,7 @@ func newApp(std streams) *cli.App {
 			collectCommand(std),
 			bundleCommand(std),
 			analyzeCommand(std),
+			checkCommand(std),
 			traceCommand(std),
 			{
 				Name:   "version",

@@ -1,0 +1,18 @@
+package check
+
+// rows is the table of checks, in the order in which they run: of two checks
+// that find the same thing the first one says it.
+func rows() []row {
+	return []row{
+		{"bundle", "parts of the bundle that were not read", []string{"bundle/part-missing"}, checkParts},
+		{"nodes", "nodes that are not ready, or were not collected", []string{"cluster/node-not-ready"}, checkNodes},
+		{"pods", "running pods without an address, or whose device does not have it", []string{"pod/address-missing", "pod/no-address"}, checkPods},
+		{"services", "selectors that match nothing, endpoints that are not ready", []string{"service/no-endpoints", "service/unready-endpoints"}, checkServices},
+		{"network", "what the network plugin needs of each node: devices, routes, neighbours, forwarding entries, masquerading",
+			[]string{"bridge/no-master", "bridge/port-state", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "neigh/missing", "neigh/wrong",
+				"netfilter/masquerade-missing", "route/blackhole", "route/diverted", "route/missing", "route/unreachable", "sysctl/rp-filter"}, checkNetwork},
+		{"devices", "devices that are down, and cables of pods that lead nowhere", []string{"bridge/no-master", "bridge/port-state", "link/down"}, checkDevices},
+		{"sysctls", "forwarding, and bridges that hide pods from netfilter", []string{"sysctl/bridge-nf", "sysctl/ip-forward"}, checkSysctls},
+		{"conntrack", "tables of connections that are nearly full", []string{"conntrack/full", "conntrack/nearly-full"}, checkConntrack},
+	}
+}

@@ -1,0 +1,32 @@
+package analyze
+
+import (
+	"slices"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+)
+
+// Env returns what a network plugin is given: the parsed bundle. It is shared
+// with all walks, and what is read through it is kept.
+func (a *Analyzer) Env() plugin.Env {
+	if n, ok := a.network.(*network); ok {
+		return n.env
+	}
+	return plugin.Env{}
+}
+
+// NetworkPlugin returns the network plugin, nil if none was recognised; its
+// name, and how it was told or what was looked for.
+func (a *Analyzer) NetworkPlugin() (p plugin.Plugin, name, evidence string) {
+	if n, ok := a.network.(*network); ok {
+		p = n.plugin
+	}
+	return p, a.plugin, a.pluginEvidence
+}
+
+// ProxyMode returns the mode of kube-proxy, "" if it is not known.
+func (a *Analyzer) ProxyMode() string { return a.proxyMode }
+
+// Unknowns returns what is not known about the bundle as a whole.
+func (a *Analyzer) Unknowns() []model.Doubt { return slices.Clone(a.unknowns) }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/pathsnap/pathsnap/analyze"
+	"github.com/pathsnap/pathsnap/analyze/check"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/analyze/report"
+	"github.com/pathsnap/pathsnap/plugins"
+)
+
+func checkCommand(std streams) *cli.Command {
+	all := plugins.All()
+	return &cli.Command{
+		Name:      "check",
+		Usage:     "look for what is wrong in a whole bundle, with no packet given",
+		UsageText: "pathsnap check BUNDLE [--node N] [flags]",
+		Description: "BUNDLE is a file, a directory or - for an archive on standard input.\n\n" +
+			"Exit codes: 0 nothing of level warning or worse, 3 something was found, 4 nothing was and not all could be\n" +
+			"checked, 2 bad usage or input, 1 internal error.",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "node", Usage: "only what is about node `N`, or about the cluster"},
+			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: text, json", DefaultText: "by the name of the output, else text"},
+			outputFlag("write to `FILE` instead of standard output"),
+			&cli.StringFlag{Name: "network-plugin", Usage: "`NAME` of the CNI plugin: " + pluginNames(), DefaultText: "as the bundle shows"},
+			&cli.StringFlag{Name: "proxy-mode", Usage: "`MODE` of kube-proxy: iptables, ipvs or nftables", DefaultText: "as the bundle shows"},
+			&cli.StringFlag{Name: "cluster-cidr", Usage: "`PREFIX` of the pods", DefaultText: "as the bundle shows"},
+		}, pluginFlags(all)...),
+		Action: func(c *cli.Context) error { return runCheck(c, std, all) },
+	}
+}
+
+func runCheck(c *cli.Context, std streams, all []*plugin.Descriptor) error {
+	args, err := arguments(c, "BUNDLE")
+	if err != nil {
+		return err
+	}
+	asJSON, err := checkJSON(c)
+	if err != nil {
+		return err
+	}
+	if err := validate(all); err != nil {
+		return err
+	}
+	snap, err := openBundle(args[0], std)
+	if err != nil {
+		return err
+	}
+	analyzer, err := analyze.New(snap, analyze.Options{
+		NetworkPlugin: c.String("network-plugin"), ProxyMode: c.String("proxy-mode"), ClusterCIDR: c.String("cluster-cidr"), Plugins: all,
+	})
+	if err != nil {
+		return err
+	}
+	found, err := check.Run(analyzer, c.String("node"))
+	if err != nil {
+		return err
+	}
+	if err := writeCheckup(c.String("output"), std, found, asJSON); err != nil {
+		return err
+	}
+	return status(found.ExitCode())
+}
+
+// checkJSON reports whether JSON is asked for, by the flag or by the name of the
+// output.
+func checkJSON(c *cli.Context) (bool, error) {
+	switch format := c.String("format"); format {
+	case "":
+		return strings.HasSuffix(strings.ToLower(c.String("output")), ".json"), nil
+	case "text", "json":
+		return format == "json", nil
+	default:
+		return false, usagef("--format %q: there are text, json", format)
+	}
+}
+
+func writeCheckup(output string, std streams, found *report.Checkup, asJSON bool) error {
+	options := report.TextOptions{}
+	if output == "" || output == standard {
+		options = report.TextOptions{Color: terminal(std.out) && os.Getenv("NO_COLOR") == "", Width: columns(std.out)}
+	}
+	return writeFile(output, reportPerm, std.out, func(w io.Writer) error {
+		if asJSON {
+			return report.WriteCheckupJSON(w, found)
+		}
+		return report.WriteCheckup(w, found, options)
+	})
+}

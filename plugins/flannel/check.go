@@ -1,0 +1,180 @@
+package flannel
+
+import (
+	"fmt"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/analyze/topology"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// CheckNode implements [plugin.Checker].
+func (f *flannel) CheckNode(r assertions.Reporter, node string) {
+	ns := f.env.Atlas.NetNS(topology.Place{Base: "nodes/" + node, Netns: nodedump.HostNetns})
+	if ns == nil {
+		return
+	}
+	c := &checkup{fabric: &fabric{flannel: f, node: &k8s.NodeInfo{NodeName: node}}, to: r, ns: ns,
+		assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
+	c.bridged = c.checkPods()
+	for _, peer := range f.peers(node) {
+		c.checkPeer(peer)
+	}
+	c.checkMasquerade()
+}
+
+// A checkup is a check of one node.
+type checkup struct {
+	*fabric
+	to      assertions.Reporter
+	ns      *netstack.NetNS
+	assert  *assertions.NetstackAssertion
+	local   netip.Addr // of a pod of the node, invalid if there is none
+	bridged bool       // the bridge of the pods is up
+}
+
+// podsOf are the running pods of a node that have an address in the network.
+func (f *flannel) podsOf(node string) (list []*corev1.Pod) {
+	for _, pod := range f.env.IPCache.Pods() {
+		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if pod.Spec.NodeName == node && !pod.Spec.HostNetwork && !ended && len(podIPs(pod)) > 0 {
+			list = append(list, pod)
+		}
+	}
+	return list
+}
+
+// checkPods asserts the bridge, the pods' cables and the route to them, and
+// reports whether the bridge is there. A node without pods has no bridge yet.
+func (c *checkup) checkPods() bool {
+	pods := c.podsOf(c.node.NodeName)
+	if len(pods) == 0 {
+		return false
+	}
+	bridged := c.assert.AssertDevice(c.facts.bridge, "the bridge of the pods")
+	routed := true
+	for _, pod := range pods {
+		if plugin.AssertPodDevice(c.env, c.assert, pod, "eth0") && bridged {
+			plugin.AssertPodPort(c.env, c.assert, pod, "eth0", c.facts.bridge)
+		}
+		for _, ip := range podIPs(pod) {
+			cidr, ok := c.podCIDR(c.node.NodeName, ip)
+			if !ok {
+				continue
+			}
+			c.local = ip
+			if bridged && routed {
+				routed = c.assert.AssertRoute(route.Query{IIf: c.facts.bridge}, assertions.Way{Dst: ip, To: cidr, Dev: c.facts.bridge})
+			}
+		}
+	}
+	return bridged
+}
+
+// peers are the other nodes.
+func (f *flannel) peers(node string) (list []*corev1.Node) {
+	nodes, err := f.env.Snapshot.Nodes()
+	if err != nil {
+		return nil
+	}
+	for i := range nodes {
+		if nodes[i].Name != node {
+			list = append(list, &nodes[i])
+		}
+	}
+	return list
+}
+
+// checkPeer asserts the way to another node's pods, that no policy rule leads
+// packets elsewhere, and that what comes from there is let in.
+func (c *checkup) checkPeer(peer *corev1.Node) {
+	far := c.member(peer.Name)
+	if !far.IsValid() {
+		return
+	}
+	c.Remote(c.assert, far, peer)
+	dev := c.arrivalDevice(peer)
+	if _, ok := c.ns.Device(dev); !ok || !c.local.IsValid() || !c.bridged {
+		return
+	}
+	c.assert.AssertMainTable(route.Query{Src: c.local, Dst: far, IIf: c.facts.bridge})
+	c.checkArrival(route.Query{Src: far, Dst: c.local, IIf: dev})
+	c.checkArrival(route.Query{Src: c.local, Dst: far, IIf: c.facts.bridge})
+}
+
+// member is an address of a node's pod network: a pod's, or else the first that
+// a pod may have; invalid if the node has no range.
+func (f *flannel) member(node string) netip.Addr {
+	cidrs := f.env.IPCache.GetNodePodCIDRs(node)
+	for _, pod := range f.podsOf(node) {
+		for _, ip := range podIPs(pod) {
+			for _, c := range cidrs {
+				if c.Contains(ip) && ip.Is4() {
+					return ip
+				}
+			}
+		}
+	}
+	for _, c := range cidrs {
+		if c.Addr().Is4() {
+			return c.Masked().Addr().Next()
+		}
+	}
+	return netip.Addr{}
+}
+
+// arrivalDevice is where packets of another node's pods come in, "" if that is
+// not known.
+func (c *checkup) arrivalDevice(peer *corev1.Node) string {
+	if c.facts.backend == "vxlan" && !c.facts.direct {
+		return c.facts.device()
+	}
+	if c.facts.backend != "host-gw" {
+		return ""
+	}
+	dev, _ := plugin.DeviceToward(c.env, c.node.NodeName, c.cfg.HostInterface, publicIP(peer))
+	return dev
+}
+
+// checkArrival reports a packet that would be discarded for its source. Of a
+// device that is down nothing is asked.
+func (c *checkup) checkArrival(q route.Query) {
+	dev, ok := c.ns.Device(q.IIf)
+	if !ok || !netstack.Up(dev) {
+		return
+	}
+	if refused := c.ns.FIB.Validate(q); refused != nil && refused.Code == "sysctl/rp-filter" {
+		c.to.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: refused.Code, Evidence: refused.Evidence,
+			Message: fmt.Sprintf("packets of %s that come in by %s are discarded: %s", c.env.IPCache.Name(q.Src), q.IIf, refused.Why),
+			Remedy:  fmt.Sprintf("Mend the route to %s, or set rp_filter of all and of %s to 0 or 2.", q.Src, q.IIf)})
+	}
+}
+
+// outside is an address that no cluster has (TEST-NET-1, RFC 5737).
+func outside() netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 80) }
+
+// checkMasquerade lets the node pass on a packet of a pod to the world, and
+// asserts that it leaves with the node's address.
+func (c *checkup) checkMasquerade() {
+	p := model.Packet{Protocol: model.TCP, Src: netip.AddrPortFrom(c.local, netstack.EphemeralPort), Dst: outside()}
+	if !c.local.IsValid() || !c.bridged || !c.Masquerades(p) {
+		return
+	}
+	for _, o := range c.ns.Input(p, c.facts.bridge, c.ns.Alone()) {
+		if o.Disposition != model.Forwarded || len(o.Doubts) > 0 || o.Packet.Src.Addr() != c.local {
+			continue
+		}
+		c.to.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: c.ns.Info.IPTables.File,
+			Message: fmt.Sprintf("packets of the node's pods leave by %s to the world with the pod's own address, which nobody there can answer", o.Dev),
+			Remedy:  "Restart flanneld on the node, which writes the masquerade rules."})
+		return
+	}
+}
