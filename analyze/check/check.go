@@ -34,7 +34,7 @@ func Run(a *analyze.Analyzer, node string) (*report.Checkup, error) {
 	}
 	_, plugin, evidence := a.NetworkPlugin()
 	out := &report.Checkup{Plugin: plugin, PluginEvidence: evidence, ProxyMode: a.ProxyMode(), Only: node}
-	book := &book{only: node, out: out}
+	book := &book{only: node, out: out, seen: map[string]string{}, unknowns: map[string]bool{}}
 	for _, r := range rows() {
 		before := len(out.Findings)
 		r.run(&scope{cluster: c, book: book, row: r})
@@ -49,7 +49,7 @@ func Run(a *analyze.Analyzer, node string) (*report.Checkup, error) {
 type book struct {
 	only     string
 	out      *report.Checkup
-	seen     map[string]bool
+	seen     map[string]string // what was found, and by which check
 	unknowns map[string]bool
 }
 
@@ -63,17 +63,20 @@ type scope struct {
 // find reports something about a node, or about the cluster if node is "". Two
 // checks that point at the same line for the same reason have found one thing.
 func (s *scope) find(node string, f model.Suspicion) {
-	key := strings.Join([]string{f.Code, node, f.On.String(), f.Message}, "\x00")
-	if _, line, ok := strings.Cut(f.Evidence, ":"); ok && line != "" && f.Level >= model.SuspicionLevelWarning {
-		key = f.Code + "\x00" + f.Evidence
-	}
-	if s.seen[key] || s.only != "" && node != "" && node != s.only {
+	if s.only != "" && node != "" && node != s.only {
 		return
 	}
-	if s.seen == nil {
-		s.seen = map[string]bool{}
+	exact := strings.Join([]string{f.Code, node, f.On.String(), f.Message}, "\x00")
+	if s.seen[exact] != "" {
+		return
 	}
-	s.seen[key] = true
+	s.seen[exact] = s.row.name
+	if _, line, ok := strings.Cut(f.Evidence, ":"); ok && line != "" && f.Level >= model.SuspicionLevelWarning {
+		if by := s.seen[f.Code+"\x00"+f.Evidence]; by != "" && by != s.row.name {
+			return
+		}
+		s.seen[f.Code+"\x00"+f.Evidence] = s.row.name
+	}
 	if f.On == (model.Hop{}) && node != "" {
 		f.On = model.Hop{Type: model.NetNodeTypeNode, ID: node}
 	}
@@ -85,9 +88,6 @@ func (s *scope) unknown(node, evidence, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	if s.unknowns[what] || s.only != "" && node != "" && node != s.only {
 		return
-	}
-	if s.unknowns == nil {
-		s.unknowns = map[string]bool{}
 	}
 	s.unknowns[what] = true
 	s.out.Unknowns = append(s.out.Unknowns, model.Doubt{What: what, Evidence: evidence})

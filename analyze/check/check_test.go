@@ -59,6 +59,8 @@ var checkRows = []row{
 	{"services", "a selector that matches nothing", []edit{sub("cluster/services.yaml", "selector:\n      app: a\n", "selector:\n      app: nobody\n")},
 		[]string{"warning service/no-endpoints", noteless}, "cluster/services.yaml", "svc demo/a selects app=nobody and no pod of namespace demo matches"},
 	{"services", "endpoints that are not ready", nil, []string{noteless}, "cluster/endpointslices.yaml", "pod demo/unready; no other is ready"},
+	{"drift", "a rule of kube-proxy's is gone", []edit{drop("nodes/node1/netns/host/iptables-save.txt", "-A KUBE-SERVICES -d 10.96.10.1/32 ")},
+		[]string{"critical service/not-translated node1"}, "nodes/node1/netns/host/iptables-save.txt", "svc demo/a:80"},
 	{"network", "a route that is missing", []edit{sub(host1, `{"family":4,"table":254,"dst":"10.244.2.0/24","dev":"flannel.1","via":"10.244.2.0","protocol":"boot","flags":["onlink"]},`+"\n", "")},
 		[]string{"critical route/missing node1"}, host1, "the route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 is missing"},
 	{"devices", "the device with the node's address is down", []edit{sub(host1, eth1, down(eth1))},
