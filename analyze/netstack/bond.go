@@ -2,6 +2,7 @@ package netstack
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -51,33 +52,34 @@ func inUse(dev, bond *nodedump.Interface) (used, known bool) {
 // to the same wire; if they are hardware the walk need not know which one takes
 // the frame.
 func (r *run) bondOut(bond *nodedump.Interface) {
-	var ways []*nodedump.Interface
-	hardware := true
-	for _, p := range r.ns.ports[bond.Name] {
-		hardware = hardware && p.Kind == ""
-		used, known := inUse(p, bond)
-		if Up(p) && Carrier(p) && !failed(p) && (used || !known || bond.Mode == "balance-rr" || bond.Mode == "balance-xor") {
-			ways = append(ways, p)
-		}
-	}
+	ports := r.ns.ports[bond.Name]
+	ways := sending(ports, bond)
 	switch {
-	case len(r.ns.ports[bond.Name]) == 0 && !r.alone && bond.MAC == "":
+	case len(ports) == 0 && !r.alone && bond.MAC == "":
 		r.leave(bond)
-	case len(ways) == 0 && len(r.ns.ports[bond.Name]) > 0:
+	case len(ways) == 0 && len(ports) > 0:
 		r.end(model.Dropped, "link/down", fmt.Sprintf("no device of bond %s can send", bond.Name), r.ns.at(bond.Line))
-	case hardware:
+	case !slices.ContainsFunc(ports, func(p *nodedump.Interface) bool { return p.Kind != "" }):
 		r.leave(bond)
 	case bond.Kind == "team" && len(ways) > 1, bond.Mode == "broadcast":
 		r.unknown("which devices of "+bond.Name+" take a frame", r.ns.at(bond.Line))
 	default:
-		weights := make([]float64, len(ways))
-		for i := range weights {
-			weights[i] = 1
-		}
-		way := ways[r.f.Choices.Pick(weights)]
+		way := ways[r.f.Choices.Pick(slices.Repeat([]float64{1}, len(ways)))]
 		r.step("bond "+bond.Name, "", "out by "+way.Name, r.ns.at(way.Line))
 		r.xmit(way)
 	}
+}
+
+// sending returns the devices of a bond that may send a frame.
+func sending(ports []*nodedump.Interface, bond *nodedump.Interface) (ways []*nodedump.Interface) {
+	all := bond.Mode == "balance-rr" || bond.Mode == "balance-xor"
+	for _, p := range ports {
+		used, known := inUse(p, bond)
+		if Up(p) && Carrier(p) && !failed(p) && (used || !known || all) {
+			ways = append(ways, p)
+		}
+	}
+	return ways
 }
 
 // failed reports whether a bond has found a device without a link.

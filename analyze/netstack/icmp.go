@@ -73,27 +73,35 @@ func (r *run) fragNeeded(mtu int, dev string) {
 	r.out.PathMTU = mtu
 }
 
-// sendError answers with an ICMP error, unless the packet is an error itself,
-// came to many, or from nobody in particular (__icmp_send, icmp6_send). Fragments
-// and rates are not looked at.
+// sendError answers with an ICMP error, where one may be sent (__icmp_send,
+// icmp6_send). Fragments and rates are not looked at.
 func (r *run) sendError(proto model.Protocol, typ, code uint8) {
-	about := r.f.Packet
-	from := about.Src.Addr()
-	if r.local && !r.looped && about.Kind == model.KindReply && !about.Protocol.HasPorts() {
-		return // icmp_reply has the socket that icmp_send would need (icmp_xmit_lock)
-	}
-	if r.to == toAll && (proto == model.ICMP || typ != packetTooBig) {
-		return // of what came in a frame to a group only this is told
-	}
-	if about.Kind == model.KindError || r.cast == route.TypeBroadcast || r.cast == route.TypeMulticast || from.IsUnspecified() || from.IsMulticast() {
+	if r.unmentioned(proto, typ) {
 		return
 	}
+	about := r.f.Packet
 	r.out.Answer = &model.Packet{Attached: r.attach(), Protocol: proto, Kind: model.KindError, ICMPType: typ, ICMPCode: code, Mark: r.reflected(),
-		Src: netip.AddrPortFrom(r.errorSource(), 0), Dst: netip.AddrPortFrom(from, 0), About: &about}
+		Src: netip.AddrPortFrom(r.errorSource(), 0), Dst: netip.AddrPortFrom(about.Src.Addr(), 0), About: &about}
 	if proto == model.ICMP {
 		const internetControl = 0xc0 // IPTOS_PREC_INTERNETCONTROL
 		r.out.Answer.TOS = about.TOS&0x1e | internetControl
 	}
+}
+
+// unmentioned reports whether no error is sent about the packet: it is one
+// itself, came to many, or from nobody in particular.
+func (r *run) unmentioned(proto model.Protocol, typ uint8) bool {
+	p := r.f.Packet
+	from := p.Src.Addr()
+	switch {
+	case r.local && !r.looped && p.Kind == model.KindReply && !p.Protocol.HasPorts():
+		return true // icmp_reply has the socket that icmp_send would need (icmp_xmit_lock)
+	case r.to == toAll && (proto == model.ICMP || typ != packetTooBig):
+		return true // of what came in a frame to a group only this is told
+	case p.Kind == model.KindError, r.cast == route.TypeBroadcast, r.cast == route.TypeMulticast, from.IsUnspecified(), from.IsMulticast():
+		return true
+	}
+	return false
 }
 
 // errorSource is the address that an error is sent from: the one that the packet

@@ -90,27 +90,47 @@ func (k tunnelKind) size(t *nodedump.Tunnel) (n int) {
 // ipTunnelOut puts a packet into one of another IP header (ip_tunnel_xmit,
 // ipip6_tunnel_xmit, ip6_tnl_xmit).
 func (r *run) ipTunnelOut(dev *nodedump.Interface) {
-	k, ok := tunnelKindOf(dev)
-	t, inner := dev.Tunnel, r.f.Packet
-	switch {
-	case !ok, t == nil, t.External, t.Encap != "", t.Relay != "", t.OSeq, t.OCsum:
-		r.unknown(fmt.Sprintf("how %s device %s sends a packet", dev.Kind, dev.Name), r.ns.at(dev.Line))
-		return
-	case r.elsewhere(dev):
-		return
-	case !k.ether && !k.carries(t, inner.IPv6()):
-		r.end(model.Dropped, "", fmt.Sprintf("%s carries no packets of this family (%s)", dev.Name, t.Proto), r.ns.at(dev.Line))
+	k, ok := r.sendingTunnel(dev)
+	if !ok {
 		return
 	}
+	t := dev.Tunnel
 	remote, ok := r.tunnelRemote(dev, k)
 	if !ok {
 		return
 	}
-	src, _ := netip.ParseAddr(t.Local)
-	if k.ipv6 && !r.mayTunnel(dev, src, remote) {
+	local, _ := netip.ParseAddr(t.Local)
+	if k.ipv6 && !r.mayTunnel(dev, local, remote) {
 		return
 	}
-	outer := model.Packet{Protocol: k.outerProtocol(inner), Kind: model.KindOpen, Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(remote, 0), Encap: &inner,
+	if r.f.Packet.Tags[0].Present && !k.ether {
+		r.unknown("a frame with a VLAN tag in "+dev.Name, r.ns.at(dev.Line))
+		return
+	}
+	r.step(dev.Kind+" "+dev.Name, "", "encapsulate to "+remote.String(), r.ns.at(dev.Line))
+	r.wrap(wrapping{dev: dev, outer: k.outer(t, local, remote, r.f.Packet), oif: r.underlay(t.Link), mark: t.FWMark, headroom: k.size(t), fits: fitsIP,
+		tells: k.kind == "sit" || k.ipv6})
+}
+
+// sendingTunnel returns the kind of a tunnel if that sends the packet.
+func (r *run) sendingTunnel(dev *nodedump.Interface) (k tunnelKind, ok bool) {
+	k, ok = tunnelKindOf(dev)
+	t := dev.Tunnel
+	switch {
+	case !ok, t == nil, t.External, t.Encap != "", t.Relay != "", t.OSeq, t.OCsum:
+		r.unknown(fmt.Sprintf("how %s device %s sends a packet", dev.Kind, dev.Name), r.ns.at(dev.Line))
+	case r.elsewhere(dev):
+	case !k.ether && !k.carries(t, r.f.Packet.IPv6()):
+		r.end(model.Dropped, "", fmt.Sprintf("%s carries no packets of this family (%s)", dev.Name, t.Proto), r.ns.at(dev.Line))
+	default:
+		return k, true
+	}
+	return k, false
+}
+
+// outer is the packet that a tunnel puts around another one.
+func (k tunnelKind) outer(t *nodedump.Tunnel, local, remote netip.Addr, inner model.Packet) model.Packet {
+	outer := model.Packet{Protocol: k.outerProtocol(inner), Kind: model.KindOpen, Src: netip.AddrPortFrom(local, 0), Dst: netip.AddrPortFrom(remote, 0), Encap: &inner,
 		Ether: k.ether, Mark: inner.Mark, TTL: inherited(t.TTL, inner), TOS: dscp(t.TOS, inner)}
 	if !k.ipv6 {
 		outer.DF = !t.NoPMTU || inner.DF && !t.IgnoreDF && !inner.IPv6()
@@ -123,13 +143,7 @@ func (r *run) ipTunnelOut(dev *nodedump.Interface) {
 	if inner.Size > 0 {
 		outer.Size = inner.Size + k.size(t)
 	}
-	if inner.Tags[0].Present && !k.ether {
-		r.unknown("a frame with a VLAN tag in "+dev.Name, r.ns.at(dev.Line))
-		return
-	}
-	r.step(dev.Kind+" "+dev.Name, "", "encapsulate to "+remote.String(), r.ns.at(dev.Line))
-	r.wrap(wrapping{dev: dev, outer: outer, oif: r.underlay(t.Link), mark: t.FWMark, headroom: k.size(t), fits: fitsIP,
-		tells: k.kind == "sit" || k.ipv6})
+	return outer
 }
 
 // outerProtocol is the protocol of the outer header.
@@ -223,20 +237,25 @@ func fitsIP(r *run, w *wrapping, mtu int) bool {
 	mtu -= w.headroom
 	switch {
 	case w.outer.IPv6():
-		least := minTNL4
-		if inner.IPv6() {
-			least = minMTU6
-		}
-		if mtu = max(mtu, least); inner.Size > mtu {
-			return r.tooBigInside(mtu, w.dev.Name)
-		}
-		return true
+		return fitsIP6(r, w, mtu)
 	case !w.outer.DF:
 		return true // it is cut on the way out
 	case inner.IPv6() && w.dev.Kind == "sit" && mtu < minMTU6:
 		r.unknown("what becomes of a packet in "+w.dev.Name+", whose way takes less than IPv6 needs", r.ns.at(w.dev.Line))
 		return false
 	case inner.Size > mtu && (inner.DF || inner.IPv6()):
+		return r.tooBigInside(mtu, w.dev.Name)
+	}
+	return true
+}
+
+// fitsIP6 is fitsIP for a tunnel in IPv6 through which mtu bytes go.
+func fitsIP6(r *run, w *wrapping, mtu int) bool {
+	least := minTNL4
+	if r.f.Packet.IPv6() {
+		least = minMTU6
+	}
+	if mtu = max(mtu, least); r.f.Packet.Size > mtu {
 		return r.tooBigInside(mtu, w.dev.Name)
 	}
 	return true
@@ -287,28 +306,19 @@ func (r *run) tunnelRank(dev *nodedump.Interface, in string) int {
 	p := r.f.Packet
 	k, ok := tunnelKindOf(dev)
 	t := dev.Tunnel
-	if !ok || t == nil || !Up(dev) || dev.LinkNSID != nil || k.ipv6 != p.IPv6() || k.gre != (p.Protocol == model.GRE) || k.ether != p.Ether {
+	switch {
+	case !ok, t == nil, !Up(dev), dev.LinkNSID != nil, !k.speaks(t, p), !between(t, p):
 		return 0
-	}
-	if !k.speaks(t, p) {
-		return 0
-	}
-	near, _ := netip.ParseAddr(t.Local)
-	far, _ := netip.ParseAddr(t.Remote)
-	if near.IsValid() && near != p.Dst.Addr() || far.IsValid() && far != p.Src.Addr() {
-		return 0
-	}
-	if dev.Name == k.fallback && k.fallback != "" {
+	case dev.Name == k.fallback && k.fallback != "":
 		return alone
-	}
-	if k.gre && !keyMatches(t, p.Key) {
+	case k.gre && !keyMatches(t, p.Key):
 		return 0
 	}
 	n := wildcard
-	if near.IsValid() {
+	if valid(t.Local) {
 		n += local - wildcard
 	}
-	if far.IsValid() {
+	if valid(t.Remote) {
 		n += remote - wildcard
 	}
 	if t.Link != 0 && r.underlay(t.Link) == in {
@@ -317,10 +327,25 @@ func (r *run) tunnelRank(dev *nodedump.Interface, in string) int {
 	return n
 }
 
+// between reports whether a packet goes between the ends of a tunnel, as far as
+// that names them.
+func between(t *nodedump.Tunnel, p model.Packet) bool {
+	near, _ := netip.ParseAddr(t.Local)
+	far, _ := netip.ParseAddr(t.Remote)
+	return (!near.IsValid() || near == p.Dst.Addr()) && (!far.IsValid() || far == p.Src.Addr())
+}
+
+func valid(addr string) bool {
+	_, err := netip.ParseAddr(addr)
+	return err == nil
+}
+
 // speaks reports whether tunnels of the kind take packets of the protocol.
 func (k tunnelKind) speaks(t *nodedump.Tunnel, p model.Packet) bool {
 	six := p.Encap.IPv6()
 	switch {
+	case k.ipv6 != p.IPv6(), k.gre != (p.Protocol == model.GRE), k.ether != p.Ether:
+		return false
 	case !k.gre && (p.Protocol == model.IPv6) != (k.kind == "sit" || k.ipv6 && six) && !k.carries(t, six):
 		return false
 	case k.kind == "ipip":

@@ -83,36 +83,38 @@ func (r *run) shared(dev *nodedump.Interface, above []Child) {
 // that all of them share; from mode l3 by the routes of the parent's namespace,
 // whose OUTPUT and POSTROUTING see it (ipvlan_process_outbound).
 func (r *run) ipvlanOut(parent, child *nodedump.Interface, netns string) {
-	above := r.children(parent)
-	private, vepa := slices.Contains(child.ModeFlags, "private"), slices.Contains(child.ModeFlags, "vepa")
-	p := r.f.Packet
-	if child.Mode != "l2" || p.DstMAC == p.SrcMAC && p.DstMAC != "" {
-		c, ok := byAddress(above, p.Dst.Addr())
-		switch {
-		case vepa || !ok:
-		case private:
-			r.end(model.Dropped, "", fmt.Sprintf("ipvlans on %s are private", parent.Name), r.ns.at(parent.Line))
-			return
-		default:
-			r.step("ipvlan "+c.Dev.Name, "", fmt.Sprintf("has %s, on %s", p.Dst.Addr(), parent.Name), r.ns.at(parent.Line))
-			r.to = toHost
-			if c.Netns == netns && c.Netns != "" {
-				r.unknown("what becomes of a packet between two ipvlans of one namespace", r.ns.at(parent.Line))
-				return
-			}
-			r.up(parent, c, model.EntryWire)
+	vepa, p := slices.Contains(child.ModeFlags, "vepa"), r.f.Packet
+	shared := p.DstMAC == p.SrcMAC && p.DstMAC != ""
+	if !vepa && (child.Mode != "l2" || shared) {
+		if c, ok := byAddress(r.children(parent), p.Dst.Addr()); ok {
+			r.ipvlanBeside(parent, child, c, netns)
 			return
 		}
 	}
 	switch {
 	case child.Mode != "l2":
 		r.ipvlanRouted(parent, child)
-	case !vepa && p.DstMAC == p.SrcMAC && p.DstMAC != "":
+	case !vepa && shared:
 		r.arrive(parent)
 	default:
 		r.step("ipvlan "+child.Name, "", "out by "+parent.Name, r.ns.at(parent.Line))
 		r.xmit(parent)
 	}
+}
+
+// ipvlanBeside gives a packet of an ipvlan to another one on the same parent.
+func (r *run) ipvlanBeside(parent, child *nodedump.Interface, to Child, netns string) {
+	if slices.Contains(child.ModeFlags, "private") {
+		r.end(model.Dropped, "", fmt.Sprintf("ipvlans on %s are private", parent.Name), r.ns.at(parent.Line))
+		return
+	}
+	r.step("ipvlan "+to.Dev.Name, "", fmt.Sprintf("has %s, on %s", r.f.Packet.Dst.Addr(), parent.Name), r.ns.at(parent.Line))
+	r.to = toHost
+	if to.Netns == netns && to.Netns != "" {
+		r.unknown("what becomes of a packet between two ipvlans of one namespace", r.ns.at(parent.Line))
+		return
+	}
+	r.up(parent, to, model.EntryWire)
 }
 
 // ipvlanRouted sends a packet by the routes of the parent's namespace as if it

@@ -13,9 +13,9 @@ import (
 // virtualWorld is a node with virtual servers, in the words of ipvsadm-save.
 // Most of what IPVS does is shown by the worlds of fixtures/kernel/testdata that
 // begin with qemu_ipvs.
-func virtualWorld(t *testing.T, lines, rules, servers string) *NetNS {
+func virtualWorld(t *testing.T, lines, servers string) *NetNS {
 	t.Helper()
-	info := *world(t, node+"dev kube-ipvs0 dummy 02:00:00:00:09:00 10.96.0.1/32 10.96.0.2/32\n"+lines, rules).Info
+	info := *world(t, node+"dev kube-ipvs0 dummy 02:00:00:00:09:00 10.96.0.1/32 10.96.0.2/32\n"+lines, "").Info
 	info.IPVS = part("n/netns/host/ipvs.json", servers)
 	ns, _ := New(&info)
 	return ns
@@ -62,14 +62,14 @@ func TestVirtualServers(t *testing.T) {
 			"no-listener socket/none answer=reset if what ipvs line: not an address with a port: save with -n: nonsense: -A -t nonsense -s rr does (ipvs.json:1)"}},
 		{"no way to the server", "-A -t 10.96.0.1:443 -s rr\n-a -t 10.96.0.1:443 -r 10.99.0.1:443 -m", "tcp 10.244.1.8:4 > 10.96.0.1:443", []string{"no-route route/unreachable answer=error(3,1)"}},
 	} {
-		ns := virtualWorld(t, "route 10.99.0.1/32 type=unreachable\nsysctl net.ipv4.vs.conntrack 1", "", tt.servers)
+		ns := virtualWorld(t, "route 10.99.0.1/32 type=unreachable\nsysctl net.ipv4.vs.conntrack 1", tt.servers)
 		require.Equal(t, tt.want, waysOf(ns.Input(frame(tt.packet, "02:00:00:00:01:00"), "veth1", everybody())), tt.name)
 	}
 }
 
 // Shares of a scheduler are those of the branches.
 func TestVirtualShares(t *testing.T) {
-	ns := virtualWorld(t, "", "", "-A -t 10.96.0.1:443 -s wrr\n-a -t 10.96.0.1:443 -r 10.244.1.9:6443 -m -w 3\n-a -t 10.96.0.1:443 -r 10.244.1.8:6443 -m -w 1\n")
+	ns := virtualWorld(t, "", "-A -t 10.96.0.1:443 -s wrr\n-a -t 10.96.0.1:443 -r 10.244.1.9:6443 -m -w 3\n-a -t 10.96.0.1:443 -r 10.244.1.8:6443 -m -w 1\n")
 	outcomes := ns.Output(pkt("tcp - > 10.96.0.1:443"), "", everybody())
 	require.Len(t, outcomes, 2)
 	require.InDelta(t, 0.75, outcomes[0].Share, 1e-9)
@@ -78,7 +78,7 @@ func TestVirtualShares(t *testing.T) {
 
 // What was not collected is not guessed.
 func TestVirtualServersThatAreNotKnown(t *testing.T) {
-	ns := virtualWorld(t, "", "", "")
+	ns := virtualWorld(t, "", "")
 	info := *ns.Info
 	info.IPVS = nodedump.Part{Status: nodedump.StatusFailed, File: "n/netns/host/ipvs.json"}
 	ns, _ = New(&info)
@@ -101,7 +101,7 @@ func TestDatagramsScheduledOneByOne(t *testing.T) {
 		{"", two, 1, "forwarded"},
 		{" -o", two, 2, "unknown"},
 	} {
-		ns, call := virtualWorld(t, "sysctl net.ipv4.vs.conntrack 1", "", "-A -u 10.96.0.1:53 -s rr"+tt.options+"\n"+tt.servers), everybody()
+		ns, call := virtualWorld(t, "sysctl net.ipv4.vs.conntrack 1", "-A -u 10.96.0.1:53 -s rr"+tt.options+"\n"+tt.servers), everybody()
 		question := frame("udp 10.244.1.8:4 > 10.96.0.1:53", "02:00:00:00:01:00")
 		ways := ns.Input(question, "veth1", call)
 		require.Len(t, ways, 2)

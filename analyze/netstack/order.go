@@ -29,11 +29,7 @@ func (r *run) group(group []registered) bool {
 	}
 	before, asked := *r, r.f.Choices.Asked()
 	before.f.Trace = slices.Clip(before.f.Trace)
-	on, touched := true, false
-	for i := 0; on && !r.f.Bound && i < len(group); i++ {
-		on = group[i].run(r)
-		touched = touched || !on || !r.like(&before)
-	}
+	on, touched := r.inTurn(group, &before)
 	if !touched {
 		return true // nobody has done anything to it, and undone it
 	}
@@ -50,6 +46,17 @@ func (r *run) group(group []registered) bool {
 		on = r.inOrder(other)
 	}
 	return on
+}
+
+// inTurn runs one function after the other, as inOrder does, and reports besides
+// whether one of them left the packet other than it was before all.
+func (r *run) inTurn(group []registered, before *run) (on, touched bool) {
+	on = true
+	for i := 0; on && !r.f.Bound && i < len(group); i++ {
+		on = group[i].run(r)
+		touched = touched || !on || !r.like(before)
+	}
+	return on, touched
 }
 
 func orderDoubt(group []registered) model.Doubt {

@@ -69,18 +69,11 @@ func (r *run) device(dev *nodedump.Interface) {
 		r.down(dev)
 		return
 	}
-	if r.opaque("xdp", dev.Name) || r.opaque("tc-ingress", dev.Name) || r.demux(dev) {
+	if r.opaque("xdp", dev.Name) || r.opaque("tc-ingress", dev.Name) || r.demux(dev) || r.enslaved(dev) {
 		return
 	}
-	master, ok := r.ns.Master(dev)
 	above := r.children(dev)
 	switch {
-	case ok && master.Kind == "bridge":
-		r.bridge(dev, master)
-	case ok && (master.Kind == "bond" || master.Kind == "team"):
-		r.bonded(dev, master)
-	case ok && master.Kind != "vrf":
-		r.unknown(fmt.Sprintf("what %s device %s does with a frame", master.Kind, master.Name), r.ns.at(master.Line))
 	case has(above, "macvlan", "macvtap"):
 		r.macvlanIn(dev, above)
 	case has(above, "ipvlan", "ipvtap"):
@@ -88,6 +81,26 @@ func (r *run) device(dev *nodedump.Interface) {
 	default:
 		r.frame(dev)
 	}
+}
+
+// enslaved gives a frame to the device that dev is a part of, and reports whether
+// there is one that takes frames: a VRF takes packets only.
+func (r *run) enslaved(dev *nodedump.Interface) bool {
+	master, ok := r.ns.Master(dev)
+	if !ok {
+		return false
+	}
+	switch master.Kind {
+	case "vrf":
+		return false
+	case "bridge":
+		r.bridge(dev, master)
+	case "bond", "team":
+		r.bonded(dev, master)
+	default:
+		r.unknown(fmt.Sprintf("what %s device %s does with a frame", master.Kind, master.Name), r.ns.at(master.Line))
+	}
+	return true
 }
 
 // vlanTag is how much longer than its MTU a frame may be that a veth takes

@@ -39,28 +39,34 @@ func (r *run) geneveOut(dev *nodedump.Interface) {
 // remote (geneve_lookup).
 func (r *run) geneveIn() bool {
 	p := r.f.Packet
-	var socket *nodedump.Interface
-	for i := range r.ns.Info.Interfaces {
-		dev := &r.ns.Info.Interfaces[i]
-		t := dev.Tunnel
-		if dev.Kind != "geneve" || t == nil || t.Port != int(p.Dst.Port()) || !Up(dev) || dev.LinkNSID != nil {
-			continue
-		}
-		socket = dev
-		remote, err := netip.ParseAddr(t.Remote)
-		if p.Encap != nil && err == nil && remote == p.Src.Addr() && t.ID == p.VNI {
-			r.step("geneve "+dev.Name, "", fmt.Sprintf("decapsulate vni %d from %s", t.ID, p.Src.Addr()), r.ns.at(dev.Line))
+	sockets := r.geneveSockets()
+	if len(sockets) == 0 {
+		return false
+	}
+	for _, dev := range sockets {
+		remote, err := netip.ParseAddr(dev.Tunnel.Remote)
+		if p.Encap != nil && err == nil && remote == p.Src.Addr() && dev.Tunnel.ID == p.VNI {
+			r.step("geneve "+dev.Name, "", fmt.Sprintf("decapsulate vni %d from %s", dev.Tunnel.ID, p.Src.Addr()), r.ns.at(dev.Line))
 			r.unwrap(dev)
 			return true
 		}
 	}
-	switch {
-	case socket == nil:
-		return false
+	switch socket := sockets[len(sockets)-1]; {
 	case socket.Tunnel.External:
 		r.unknown("what geneve device "+socket.Name+" does with what it gets", r.ns.at(socket.Line))
 	default:
 		r.end(model.Dropped, "", fmt.Sprintf("no geneve device takes %s", p), r.ns.at(socket.Line))
 	}
 	return true
+}
+
+// geneveSockets returns the geneve devices that have the packet's port.
+func (r *run) geneveSockets() (all []*nodedump.Interface) {
+	for i := range r.ns.Info.Interfaces {
+		dev := &r.ns.Info.Interfaces[i]
+		if t := dev.Tunnel; dev.Kind == "geneve" && t != nil && t.Port == int(r.f.Packet.Dst.Port()) && Up(dev) && dev.LinkNSID == nil {
+			all = append(all, dev)
+		}
+	}
+	return all
 }

@@ -64,18 +64,27 @@ func (r *run) encapsulate(dev *nodedump.Interface) {
 // toVTEP sends the frame to one remote end (vxlan_xmit_one).
 func (r *run) toVTEP(dev *nodedump.Interface, far vtep) {
 	v, inner := dev.VXLAN, r.f.Packet
-	local := v.Local
-	if local == "" {
-		local = v.Local6
+	local, _ := netip.ParseAddr(v.Local)
+	if v.Local == "" {
+		local, _ = netip.ParseAddr(v.Local6)
 	}
-	src, _ := netip.ParseAddr(local)
 	group, _ := netip.ParseAddr(v.Group)
-	if far.addr.Is6() != (src.Is6() || group.Is6()) && (src.IsValid() || group.IsValid()) {
+	if far.addr.Is6() != (local.Is6() || group.Is6()) && (local.IsValid() || group.IsValid()) {
 		r.end(model.Dropped, "", fmt.Sprintf("%s has no socket of the family of %s", dev.Name, far.addr), far.evidence)
 		return
 	}
 	r.step("vxlan "+dev.Name, far.text, fmt.Sprintf("encapsulate to %s vni %d", far.addr, far.vni), far.evidence)
-	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Src: netip.AddrPortFrom(src, vxlanSourcePort), Dst: netip.AddrPortFrom(far.addr, uint16(far.port)),
+	outer := far.outer(v, local, inner)
+	if !v.NoBypass && r.ns.FIB.IsLocal(far.addr) {
+		r.bypass(dev, outer)
+		return
+	}
+	r.wrap(wrapping{dev: dev, outer: outer, oif: far.oif, mark: inner.Mark, headroom: vxlanHeadroom(far.addr.Is6()), fits: fitsVXLAN})
+}
+
+// outer is the packet that a VXLAN device puts around a frame to a remote end.
+func (far vtep) outer(v *nodedump.VXLAN, local netip.Addr, inner model.Packet) model.Packet {
+	outer := model.Packet{Protocol: model.UDP, Kind: model.KindOpen, Src: netip.AddrPortFrom(local, vxlanSourcePort), Dst: netip.AddrPortFrom(far.addr, uint16(far.port)),
 		Encap: &inner, VNI: far.vni, Ether: true, Mark: inner.Mark, TTL: uint8(v.TTL), TOS: dscp(v.TOS, inner), NoSum: v.NoCsum6Tx && far.addr.Is6()}
 	if v.TTLInherit {
 		outer.TTL = inner.TTL
@@ -86,11 +95,7 @@ func (r *run) toVTEP(dev *nodedump.Interface, far vtep) {
 	if inner.Size > 0 {
 		outer.Size = inner.Size + vxlanHeadroom(far.addr.Is6())
 	}
-	if !v.NoBypass && r.ns.FIB.IsLocal(far.addr) {
-		r.bypass(dev, outer)
-		return
-	}
-	r.wrap(wrapping{dev: dev, outer: outer, oif: far.oif, mark: inner.Mark, headroom: vxlanHeadroom(far.addr.Is6()), fits: fitsVXLAN})
+	return outer
 }
 
 // bypass gives a frame to a VXLAN device of this namespace at once: no hook sees
@@ -134,7 +139,7 @@ func fitsVXLAN(r *run, w *wrapping, mtu int) bool {
 func (r *run) vtep(dev *nodedump.Interface) (far vtep, ok bool) {
 	mac := r.f.Packet.DstMAC
 	entries := r.selves(dev, mac)
-	if len(entries) > 0 && slices.ContainsFunc(entries, func(e *nodedump.FDBEntry) bool { return slices.Contains(e.Flags, "router") }) && dev.VXLAN.RSC {
+	if dev.VXLAN.RSC && slices.ContainsFunc(entries, func(e *nodedump.FDBEntry) bool { return slices.Contains(e.Flags, "router") }) {
 		r.unknown("whether "+dev.Name+" routes the frame itself (rsc)", r.ns.at(dev.Line))
 		return far, false
 	}
@@ -142,8 +147,8 @@ func (r *run) vtep(dev *nodedump.Interface) (far vtep, ok bool) {
 		entries = r.selves(dev, nullMAC)
 	}
 	list := r.vteps(dev, entries)
-	if d, err := netip.ParseAddr(dev.VXLAN.Group); len(list) == 0 && err == nil && !r.hasFDB(dev) {
-		list = []vtep{{addr: d, port: dev.VXLAN.Port, vni: dev.VXLAN.ID, oif: r.underlay(dev.VXLAN.Link), evidence: r.ns.at(dev.Line)}}
+	if len(list) == 0 {
+		list = r.groupVTEP(dev)
 	}
 	switch {
 	case len(list) == 0 && slices.ContainsFunc(entries, func(e *nodedump.FDBEntry) bool { return e.NextHop != 0 }):
@@ -158,6 +163,17 @@ func (r *run) vtep(dev *nodedump.Interface) (far vtep, ok bool) {
 		return r.replicated(dev, list, mac)
 	}
 	return far, false
+}
+
+// groupVTEP returns the remote end, or the multicast group, that a device itself
+// names, of which its forwarding database holds an entry: it is for dumps that
+// have none.
+func (r *run) groupVTEP(dev *nodedump.Interface) []vtep {
+	group, err := netip.ParseAddr(dev.VXLAN.Group)
+	if err != nil || r.hasFDB(dev) {
+		return nil
+	}
+	return []vtep{{addr: group, port: dev.VXLAN.Port, vni: dev.VXLAN.ID, oif: r.underlay(dev.VXLAN.Link), evidence: r.ns.at(dev.Line)}}
 }
 
 // replicated picks the remote end of several that leads to the frame's address
@@ -245,22 +261,27 @@ func (r *run) vxlanIn(in string) bool {
 	var socket, down *nodedump.Interface
 	for i := range r.ns.Info.Interfaces {
 		dev := &r.ns.Info.Interfaces[i]
-		v := dev.VXLAN
-		if v == nil || v.Port != int(p.Dst.Port()) || dev.LinkNSID != nil || !r.vxlanFamily(v) {
+		if !r.vxlanSocket(dev) {
 			continue
 		}
-		if !Up(dev) {
-			if v.ID == p.VNI {
-				down = dev
-			}
-			continue
-		}
-		socket = dev
-		if p.Encap != nil && p.VNI == v.ID && !v.External && r.bound(v, in) {
+		switch mine := dev.VXLAN.ID == p.VNI; {
+		case Up(dev) && mine && p.Encap != nil && !dev.VXLAN.External && r.bound(dev.VXLAN, in):
 			r.decapsulate(dev)
 			return true
+		case Up(dev):
+			socket = dev
+		case mine:
+			down = dev
 		}
 	}
+	return r.vxlanLost(socket, down)
+}
+
+// vxlanLost ends the journey of a packet that no VXLAN device takes, though one
+// has the socket for it, or would have it if it was up. It reports whether there
+// is such a device.
+func (r *run) vxlanLost(socket, down *nodedump.Interface) bool {
+	p := r.f.Packet
 	r.out.Arrived = socket != nil
 	switch {
 	case socket != nil && socket.VXLAN.External:
@@ -276,6 +297,11 @@ func (r *run) vxlanIn(in string) bool {
 		return false
 	}
 	return true
+}
+
+// vxlanSocket reports whether a device has, while it is up, a socket for the packet.
+func (r *run) vxlanSocket(dev *nodedump.Interface) bool {
+	return dev.VXLAN != nil && dev.VXLAN.Port == int(r.f.Packet.Dst.Port()) && dev.LinkNSID == nil && r.vxlanFamily(dev.VXLAN)
 }
 
 // vxlanFamily reports whether a device has a socket of the packet's family: that

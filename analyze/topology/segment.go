@@ -16,6 +16,24 @@ type segment struct {
 	underlay bool // it goes on between machines
 }
 
+// beyond notes that a broadcast goes on between machines.
+func (s *segment) beyond() { s.open, s.underlay = true, true }
+
+// A station is a device that a broadcast has come to.
+type station struct {
+	at    Place
+	ns    *netstack.NetNS
+	dev   *nodedump.Interface
+	tag   int // VLAN tag of the frame, 0 for none
+	depth int // how many devices it may still pass
+}
+
+// to is the station of another device there, one device on.
+func (at station) to(dev *nodedump.Interface, tag int) station {
+	at.dev, at.tag, at.depth = dev, tag, at.depth-1
+	return at
+}
+
 // maxDepth bounds bridges behind bridges.
 const maxDepth = 8
 
@@ -24,40 +42,40 @@ func (t *Topology) segment(from End, found func(End) bool) segment {
 	s := segment{found: found}
 	if ns := t.atlas.NetNS(from.Place); ns != nil {
 		if dev, ok := ns.Device(from.Dev); ok {
-			t.leave(&s, from.Place, ns, dev, 0, maxDepth)
+			t.leave(&s, station{from.Place, ns, dev, 0, maxDepth})
 		}
 	}
 	return s
 }
 
-// leave follows a broadcast with a VLAN tag, 0 for none, out of dev.
-func (t *Topology) leave(s *segment, at Place, ns *netstack.NetNS, dev *nodedump.Interface, tag, depth int) {
-	if s.done || !netstack.Up(dev) || depth == 0 {
+// leave follows a broadcast out of a device.
+func (t *Topology) leave(s *segment, out station) {
+	if s.done || !netstack.Up(out.dev) || out.depth == 0 {
 		return
 	}
-	switch dev.Kind {
+	switch out.dev.Kind {
 	case "bridge":
-		t.flood(s, at, ns, dev, dev, tag, depth)
+		t.flood(s, out, out.dev)
 	case "veth":
-		t.cross(s, at, dev, tag, depth)
+		t.cross(s, out)
 	case "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap":
-		t.descend(s, at, dev, tag, depth)
+		t.descend(s, out)
 	case "bond", "team":
-		t.bonded(s, at, ns, dev, tag, depth)
+		t.bonded(s, out)
 	case "vxlan":
-		s.open = s.open || len(ns.FDB(dev.Name, "00:00:00:00:00:00")) > 0
+		s.open = s.open || len(out.ns.FDB(out.dev.Name, "00:00:00:00:00:00")) > 0
 	case "dummy":
 	default:
-		if !netstack.Unplugged(dev) {
-			s.open, s.underlay = true, true
+		if !netstack.Unplugged(out.dev) {
+			s.beyond()
 		}
 	}
 }
 
 // flood follows a broadcast that a bridge gets by one of its ports, or from its
 // own host, out of the others.
-func (t *Topology) flood(s *segment, at Place, ns *netstack.NetNS, bridge, in *nodedump.Interface, tag, depth int) {
-	vid, ok, known := netstack.Classify(ns, bridge, in, tag)
+func (t *Topology) flood(s *segment, in station, bridge *nodedump.Interface) {
+	vid, ok, known := netstack.Classify(in.ns, bridge, in.dev, in.tag)
 	if !known {
 		s.open = true
 		return
@@ -65,86 +83,118 @@ func (t *Topology) flood(s *segment, at Place, ns *netstack.NetNS, bridge, in *n
 	if !ok {
 		return
 	}
-	if in != bridge {
-		if up, passes := netstack.Strip(bridge, bridge, vid, tag); passes {
-			if t.host(s, End{at, bridge.Name}, up, depth-1); s.done {
+	if in.dev != bridge {
+		if up, passes := netstack.Strip(bridge, bridge, vid, in.tag); passes {
+			if t.host(s, End{in.at, bridge.Name}, up, in.depth-1); s.done {
 				return
 			}
 		}
 	}
-	for _, port := range ns.Ports(bridge.Name) {
-		if port == in && (port.Port == nil || !port.Port.Hairpin) || !netstack.Forwards(port) {
+	for _, port := range in.ns.Ports(bridge.Name) {
+		if !floods(in.dev, port, in.dev == bridge) {
 			continue
 		}
-		if isolated(in) && isolated(port) || port.Port != nil && port.Port.NoBcastFlood && in != bridge {
-			continue
-		}
-		if out, passes := netstack.Strip(bridge, port, vid, tag); passes {
-			t.leave(s, at, ns, port, out, depth-1)
+		if tag, passes := netstack.Strip(bridge, port, vid, in.tag); passes {
+			t.leave(s, in.to(port, tag))
 		}
 	}
+}
+
+// floods reports whether a bridge sends a broadcast that it got by in, or from
+// its own host, out of a port.
+func floods(in, port *nodedump.Interface, own bool) bool {
+	switch {
+	case !netstack.Forwards(port), isolated(in) && isolated(port):
+		return false
+	case port.Port == nil:
+		return port != in
+	}
+	return (port != in || port.Port.Hairpin) && (own || !port.Port.NoBcastFlood)
 }
 
 func isolated(port *nodedump.Interface) bool { return port.Port != nil && port.Port.Isolated }
 
 // bonded follows a broadcast out of a bond: to the wire that all of its devices
 // lead to.
-func (t *Topology) bonded(s *segment, at Place, ns *netstack.NetNS, bond *nodedump.Interface, tag, depth int) {
-	ports := ns.Ports(bond.Name)
+func (t *Topology) bonded(s *segment, out station) {
+	bond := out.dev
+	ports := out.ns.Ports(bond.Name)
 	veth := slices.ContainsFunc(ports, func(p *nodedump.Interface) bool { return p.Kind != "" })
 	if !veth {
 		if !netstack.Unplugged(bond) {
-			s.open, s.underlay = true, true
+			s.beyond()
 		}
 		return
 	}
 	for _, p := range ports {
 		if bond.ActiveSlave == 0 || bond.ActiveSlave == p.Index {
-			t.leave(s, at, ns, p, tag, depth-1)
+			t.leave(s, out.to(p, out.tag))
 		}
 	}
 }
 
 // descend follows a broadcast out of a device that stands on another one: to the
 // others there, where the mode lets it, and out of that one.
-func (t *Topology) descend(s *segment, at Place, dev *nodedump.Interface, tag, depth int) {
-	below, ok := t.Below(at, dev)
+func (t *Topology) descend(s *segment, out station) {
+	below, ok := t.Below(out.at, out.dev)
 	ns := t.atlas.NetNS(below.Place)
 	if !ok || ns == nil {
 		s.open = true
 		return
 	}
-	parent, _ := ns.Device(below.Dev)
-	if dev.Kind == "vlan" {
-		if tag != 0 {
-			s.open = true
+	tag := out.tag
+	switch {
+	case out.dev.Kind == "vlan" && tag != 0:
+		s.open = true
+		return
+	case out.dev.Kind == "vlan":
+		tag = out.dev.VLAN.ID
+	case tag == 0 && besides(out.dev):
+		if t.beside(s, out, below); s.done {
 			return
 		}
-		tag = dev.VLAN.ID
-	} else if dev.Kind == "macvlan" && dev.Mode == "bridge" || dev.Kind == "ipvlan" && !slices.Contains(dev.ModeFlags, "private") && !slices.Contains(dev.ModeFlags, "vepa") {
-		ends, devs := t.standing(below)
-		for i, e := range ends {
-			same := devs[i].Kind == dev.Kind && devs[i].Mode == dev.Mode && (devs[i].Index != dev.Index || e.Place != at)
-			if same && tag == 0 && netstack.Up(devs[i]) {
-				if s.done = s.found(e); s.done {
-					return
-				}
+	}
+	parent, _ := ns.Device(below.Dev)
+	t.leave(s, station{below.Place, ns, parent, tag, out.depth - 1})
+}
+
+// besides reports whether the mode of a device lets its frames to the others on
+// the same parent.
+func besides(dev *nodedump.Interface) bool {
+	switch dev.Kind {
+	case "macvlan":
+		return dev.Mode == "bridge"
+	case "ipvlan":
+		return !slices.Contains(dev.ModeFlags, "private") && !slices.Contains(dev.ModeFlags, "vepa")
+	}
+	return false
+}
+
+// beside gives a broadcast to the others of the same kind and mode that stand on
+// the end below.
+func (t *Topology) beside(s *segment, out station, below End) {
+	ends, devs := t.standing(below)
+	for i, e := range ends {
+		d := devs[i]
+		same := d.Kind == out.dev.Kind && d.Mode == out.dev.Mode && (d.Index != out.dev.Index || e.Place != out.at)
+		if same && netstack.Up(d) {
+			if s.done = s.found(e); s.done {
+				return
 			}
 		}
 	}
-	t.leave(s, below.Place, ns, parent, tag, depth-1)
 }
 
 // cross follows a broadcast to the other end of a veth. Where the bundle does not
 // hold that, a host's leads to other machines, unless it is down: then there is
 // no carrier.
-func (t *Topology) cross(s *segment, at Place, dev *nodedump.Interface, tag, depth int) {
-	if peer, ok := t.Peer(at, dev); ok {
-		t.arrive(s, peer, tag, depth-1)
+func (t *Topology) cross(s *segment, out station) {
+	if peer, ok := t.Peer(out.at, out.dev); ok {
+		t.arrive(s, peer, out.tag, out.depth-1)
 		return
 	}
-	if netstack.Carrier(dev) {
-		s.open, s.underlay = true, s.underlay || at.Netns == nodedump.HostNetns
+	if netstack.Carrier(out.dev) {
+		s.open, s.underlay = true, s.underlay || out.at.Netns == nodedump.HostNetns
 	}
 }
 
@@ -159,25 +209,41 @@ func (t *Topology) arrive(s *segment, e End, tag, depth int) {
 	if !ok || !netstack.Up(dev) || depth <= 0 {
 		return
 	}
-	master, ok := ns.Master(dev)
-	switch {
-	case ok && master.Kind == "bridge" && !t.tagged(e, tag):
-		if netstack.Forwards(dev) && netstack.Up(master) {
-			t.flood(s, e.Place, ns, master, dev, tag, depth)
-		}
-	case ok && (master.Kind == "bond" || master.Kind == "team"):
-		if master.ActiveSlave == 0 || master.ActiveSlave == dev.Index {
-			t.arrive(s, End{e.Place, master.Name}, tag, depth-1)
-		}
-	default:
+	if master, ok := ns.Master(dev); !ok || !t.enslaved(s, station{e.Place, ns, dev, tag, depth}, master) {
 		t.host(s, e, tag, depth)
 	}
+}
+
+// enslaved gives a broadcast to the bridge or bond that a device is a part of,
+// and reports whether that takes it from the device's own host.
+func (t *Topology) enslaved(s *segment, in station, master *nodedump.Interface) bool {
+	switch master.Kind {
+	case "bridge":
+		if t.tagged(End{in.at, in.dev.Name}, in.tag) {
+			return false
+		}
+		if netstack.Forwards(in.dev) && netstack.Up(master) {
+			t.flood(s, in, master)
+		}
+		return true
+	case "bond", "team":
+		if master.ActiveSlave == 0 || master.ActiveSlave == in.dev.Index {
+			t.arrive(s, End{in.at, master.Name}, in.tag, in.depth-1)
+		}
+		return true
+	}
+	return false
+}
+
+// takes reports whether a device is the VLAN of a tag.
+func takes(dev *nodedump.Interface, tag int) bool {
+	return tag != 0 && dev.Kind == "vlan" && dev.VLAN != nil && dev.VLAN.ID == tag
 }
 
 // tagged reports whether a VLAN device on an end takes a tag.
 func (t *Topology) tagged(e End, tag int) bool {
 	_, devs := t.standing(e)
-	return tag != 0 && slices.ContainsFunc(devs, func(d *nodedump.Interface) bool { return d.Kind == "vlan" && d.VLAN != nil && d.VLAN.ID == tag })
+	return slices.ContainsFunc(devs, func(d *nodedump.Interface) bool { return takes(d, tag) })
 }
 
 // host gives a broadcast to the host that has a device, and to those that stand
@@ -189,7 +255,7 @@ func (t *Topology) host(s *segment, e End, tag, depth int) {
 			return
 		}
 		switch d := devs[i]; {
-		case d.Kind == "vlan" && d.VLAN != nil && d.VLAN.ID == tag && tag != 0:
+		case takes(d, tag):
 			t.arrive(s, above, 0, depth-1)
 		case tag == 0 && d.Kind != "vlan" && netstack.Up(d) && d.Mode != "source":
 			s.done = s.found(above)
