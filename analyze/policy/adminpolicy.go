@@ -234,6 +234,9 @@ func (p *nodePeer) Match(e *End) netfilter.Answer {
 	return yes(e.Node != "" && p.nodes.Matches(e.NodeLabels))
 }
 
+// Blocks implements Peer.
+func (*nodePeer) Blocks() []netip.Prefix { return nil }
+
 // String implements Peer.
 func (p *nodePeer) String() string {
 	if p.nodes.Empty() {
@@ -256,6 +259,9 @@ func (p *networkPeer) Match(e *End) netfilter.Answer {
 // IsBlock implements Block.
 func (*networkPeer) IsBlock() {}
 
+// Blocks implements Peer.
+func (p *networkPeer) Blocks() []netip.Prefix { return p.networks }
+
 // String implements Peer.
 func (p *networkPeer) String() string {
 	var list []string
@@ -275,6 +281,9 @@ func (p *domainPeer) Match(e *End) netfilter.Answer {
 	}
 	return netfilter.Maybe
 }
+
+// Blocks implements Peer.
+func (*domainPeer) Blocks() []netip.Prefix { return nil }
 
 // String implements Peer.
 func (p *domainPeer) String() string { return "domain names " + strings.Join(p.names, ", ") }

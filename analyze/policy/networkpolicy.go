@@ -153,6 +153,9 @@ func (p *podPeer) selects(c *Class) bool {
 	return p.namespaces.Matches(c.NamespaceLabels) && p.pods.Matches(c.Labels)
 }
 
+// Blocks implements Peer.
+func (p *podPeer) Blocks() []netip.Prefix { return nil }
+
 // String implements Peer.
 func (p *podPeer) String() string {
 	pods := "pods " + p.pods.String()
@@ -181,6 +184,9 @@ func (p *blockPeer) Match(e *End) netfilter.Answer {
 	}
 	return yes(p.block.Contains(e.IP) && !slices.ContainsFunc(p.except, func(x netip.Prefix) bool { return x.Contains(e.IP) }))
 }
+
+// Blocks implements Peer.
+func (p *blockPeer) Blocks() []netip.Prefix { return append([]netip.Prefix{p.block}, p.except...) }
 
 // String implements Peer.
 func (p *blockPeer) String() string {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -124,8 +125,13 @@ type Rule struct {
 
 // A Peer is a set of ends, such as pods with some labels. Its String is short:
 // "podSelector app=web".
+//
+// What it says about an end depends on the end's Class, on its node, and on
+// which of Blocks have its address: two ends that are equal in that are equal to
+// the peer. Blocks is nil if addresses mean nothing to it.
 type Peer interface {
 	Match(*End) netfilter.Answer
+	Blocks() []netip.Prefix
 	String() string
 }
 
