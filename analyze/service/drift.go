@@ -37,6 +37,8 @@ type drift struct {
 	said  map[said]bool
 	text  kuberules.At // that rules which are not there should be in
 	out   []model.Suspicion
+
+	server *kuberules.Server // nil unless the mode is ipvs
 }
 
 // A said is a difference that several frontends of a port share.

@@ -11,37 +11,58 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/service/kuberules"
 )
 
+// An excess has the frontends of the rules that no Service has, by address.
+type excess map[netip.Addr][]kuberules.Frontend
+
 // compare compares the rules of one address family with the wishes.
 func (d *drift) compare(have *kuberules.Family, ipv4 bool) {
-	wishes := d.k.wishes(d.node, ipv4)
-	if !have.NodePorts {
-		wishes = slices.DeleteFunc(wishes, func(w wish) bool { return w.kind == KindNodePort })
-	}
-	wanted := make(map[kuberules.Frontend]bool, len(wishes))
-	for _, w := range wishes {
-		wanted[w.at] = true
-	}
+	wishes := d.wishes(have, ipv4)
 	for _, h := range have.Hooks {
 		d.hook(h)
 	}
-	extra := map[kuberules.Frontend]bool{}
-	for at, e := range have.Entries {
-		if !wanted[at] && (e.At != kuberules.At{} || e.Refused != kuberules.None) {
-			extra[at] = true
-		}
-	}
+	extra := d.extra(have, wishes)
 	for i := range wishes {
 		d.frontend(&wishes[i], have, extra)
 	}
-	for _, at := range slices.SortedFunc(maps.Keys(extra), compareFrontends) {
-		d.staleService(at, have.Entries[at])
+	for _, addr := range slices.SortedFunc(maps.Keys(extra), netip.Addr.Compare) {
+		for _, at := range extra[addr] {
+			d.staleService(at, have.Entries[at])
+		}
 	}
 }
 
-func compareFrontends(a, b kuberules.Frontend) int {
-	if n := a.Addr.Compare(b.Addr); n != 0 {
-		return n
+// wishes returns the wishes that have can be compared with. A node that takes no
+// node ports on any address has none, as its configuration wants it.
+func (d *drift) wishes(have *kuberules.Family, ipv4 bool) []wish {
+	wishes := d.k.wishes(d.node, ipv4)
+	if !have.NodePorts {
+		return slices.DeleteFunc(wishes, func(w wish) bool { return w.kind == KindNodePort })
 	}
+	if d.server != nil {
+		return d.virtual(wishes, ipv4)
+	}
+	return wishes
+}
+
+// extra returns what the rules have and no wish is about.
+func (d *drift) extra(have *kuberules.Family, wishes []wish) excess {
+	wanted := make(map[kuberules.Frontend]bool, len(wishes))
+	for i := range wishes {
+		wanted[wishes[i].at] = true
+	}
+	extra := excess{}
+	for at, e := range have.Entries {
+		if !wanted[at] && (e.At != kuberules.At{} || e.Refused != kuberules.None) && !d.isNodePort(at) {
+			extra[at.Addr] = append(extra[at.Addr], at)
+		}
+	}
+	for _, list := range extra {
+		slices.SortFunc(list, compareFrontends)
+	}
+	return extra
+}
+
+func compareFrontends(a, b kuberules.Frontend) int {
 	if a.Port != b.Port {
 		return int(a.Port) - int(b.Port)
 	}
@@ -61,7 +82,7 @@ func (d *drift) hook(h kuberules.Hook) {
 }
 
 // frontend compares what the rules do with packets to one frontend.
-func (d *drift) frontend(w *wish, have *kuberules.Family, extra map[kuberules.Frontend]bool) {
+func (d *drift) frontend(w *wish, have *kuberules.Family, extra excess) {
 	e := have.Entries[w.at]
 	if e == nil {
 		e = &kuberules.Entry{}
@@ -70,6 +91,9 @@ func (d *drift) frontend(w *wish, have *kuberules.Family, extra map[kuberules.Fr
 		return
 	}
 	switch {
+	case d.server != nil:
+		d.virtualServer(w, e, have, extra)
+		return
 	case !w.choice.any || len(w.to()) == 0:
 		d.nowhere(w, e)
 	case e.At == (kuberules.At{}):
@@ -105,9 +129,9 @@ func (d *drift) nowhere(w *wish, e *kuberules.Entry) {
 
 // missing reports a frontend that no rule translates, or only for another port
 // or protocol.
-func (d *drift) missing(w *wish, e *kuberules.Entry, have *kuberules.Family, extra map[kuberules.Frontend]bool) {
-	for at := range extra {
-		if at.Addr != w.at.Addr || !at.Addr.IsValid() || have.Entries[at].At == (kuberules.At{}) {
+func (d *drift) missing(w *wish, e *kuberules.Entry, have *kuberules.Family, extra excess) {
+	for i, at := range extra[w.at.Addr] {
+		if !at.Addr.IsValid() || have.Entries[at].At == (kuberules.At{}) {
 			continue
 		}
 		x := difference{level: model.SuspicionLevelCritical, port: w.port, who: w.port.String(), at: have.Entries[at].At, remedy: d.restart()}
@@ -121,13 +145,13 @@ func (d *drift) missing(w *wish, e *kuberules.Entry, have *kuberules.Family, ext
 		default:
 			continue
 		}
-		delete(extra, at)
+		extra[w.at.Addr] = slices.Delete(extra[w.at.Addr], i, i+1)
 		d.report(x, w.at.String())
 		return
 	}
 	x := difference{
 		level: model.SuspicionLevelCritical, code: "service/not-translated", port: w.port, who: w.port.String(), at: e.RefusedAt, remedy: d.restart(),
-		message: fmt.Sprintf("node %s has no rule for %s; it should go to %s", d.node, w, d.names(w.to())),
+		message: fmt.Sprintf("node %s has no rule for %s; %s", d.node, w, d.have(w)),
 		plural:  "has no rules for ports of Services, which number",
 	}
 	if e.Refused != kuberules.None {

@@ -16,14 +16,17 @@ type reading struct {
 	name   string            // "mode iptables (legacy)"
 	at     kuberules.At      // the text as a whole
 	v4, v6 *kuberules.Family // nil if there is none of it
+	server *kuberules.Server // of the mode ipvs
 	size   int               // how many frontends there are
 }
 
 // readings returns what a node shows of kube-proxy, the most telling first.
-func readings(info *nodedump.NetNSInfo) (list []reading) {
+func (k *KubeProxyServiceProcessor) readings(info *nodedump.NetNSInfo) (list []reading) {
 	for _, r := range []reading{
 		iptables(info.IPTables, info.IP6Tables, kuberules.IPTables, "mode iptables"),
 		iptables(info.IPTablesLegacy, info.IP6TablesLegacy, kuberules.IPTablesLegacy, "mode iptables, in iptables-legacy,"),
+		nftables(info),
+		k.virtual(info),
 	} {
 		if r.v4 != nil || r.v6 != nil {
 			list = append(list, r)
@@ -40,6 +43,32 @@ func iptables(v4, v6 nodedump.Part, text kuberules.Text, name string) reading {
 	return r
 }
 
+func nftables(info *nodedump.NetNSInfo) reading {
+	r := reading{mode: ModeNFTables, name: "mode nftables", at: kuberules.At{Text: kuberules.NFT}}
+	r.v4, _ = kuberules.ReadNFTables(info.NFT.Data, "ip")
+	r.v6, _ = kuberules.ReadNFTables(info.NFT.Data, "ip6")
+	r.size = size(r.v4) + size(r.v6)
+	return r
+}
+
+// virtual reads what the mode ipvs has made. Virtual servers may be another
+// program's, unless the device of kube-proxy or its configuration tells.
+func (k *KubeProxyServiceProcessor) virtual(info *nodedump.NetNSInfo) reading {
+	r := reading{mode: ModeIPVS, name: "mode ipvs", at: kuberules.At{Text: kuberules.IPVS}}
+	v4, v6, server, ok := kuberules.ReadIPVS(info, k.config.From != "" && k.config.Mode == ModeIPVS)
+	if !ok {
+		return r
+	}
+	r.server, r.size = server, size(v4)+size(v6)
+	if size(v4) > 0 {
+		r.v4 = v4
+	}
+	if size(v6) > 0 {
+		r.v6 = v6
+	}
+	return r
+}
+
 func size(f *kuberules.Family) int {
 	if f == nil {
 		return 0
@@ -49,25 +78,27 @@ func size(f *kuberules.Family) int {
 
 // run finds out which proxy the node runs, and compares.
 func (d *drift) run() {
-	list := readings(d.info)
+	list := d.k.readings(d.info)
 	d.userspace()
 	if len(list) == 0 {
 		d.nothing()
 		return
 	}
 	r := d.current(list)
-	d.text = r.at
+	d.text, d.server = r.at, r.server
 	for _, f := range []struct {
 		have *kuberules.Family
 		ipv4 bool
 		part nodedump.Part
 	}{{r.v4, true, d.part(r, true)}, {r.v6, false, d.part(r, false)}} {
 		switch {
+		case f.have == nil && len(d.k.wishes(d.node, f.ipv4)) == 0:
+		case !f.part.Status.Known():
+			d.notChecked(fmt.Sprintf("those for %s: %s", familyName(f.ipv4), statusText(f.part)), f.part.File)
+		case f.have != nil && f.have.Cut:
+			d.notChecked(fmt.Sprintf("the text of those for %s is cut off", familyName(f.ipv4)), f.part.File)
 		case f.have != nil:
 			d.compare(f.have, f.ipv4)
-		case len(d.k.wishes(d.node, f.ipv4)) == 0:
-		case !f.part.Status.Known():
-			d.notChecked(fmt.Sprintf("%s rules: %s", familyName(f.ipv4), statusText(f.part)), f.part.File)
 		default:
 			d.none(fmt.Sprintf("node %s has none of kube-proxy's rules for %s, and Services have such addresses", d.node, familyName(f.ipv4)), f.part.File)
 		}

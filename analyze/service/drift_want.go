@@ -17,14 +17,15 @@ type wish struct {
 	at     kuberules.Frontend
 	choice choice
 	local  bool // its traffic policy is Local
+	ipvs   bool
 }
 
 // to returns the endpoints that packets of anybody go to.
 func (w *wish) to() []*endpoint {
-	if w.local {
+	if w.local && (len(w.choice.local) > 0 || !w.ipvs) {
 		return w.choice.local
 	}
-	return w.choice.cluster
+	return w.choice.cluster // in the mode ipvs where no local one exists, too
 }
 
 // String names w for people: "svc demo/web:80 (10.96.0.1:80/tcp)".
@@ -46,12 +47,12 @@ func (k *KubeProxyServiceProcessor) wishes(node string, ipv4 bool) (out []wish) 
 		}{{KindClusterIP, p.addrs.cluster, p.internalLocal}, {KindExternalIP, p.addrs.external, p.externalLocal}, {KindLoadBalancer, p.addrs.lb, p.externalLocal}} {
 			for _, addr := range group.addrs {
 				if to := k.frontends[frontend{addr, p.protocol, p.number}]; addr.Is4() == ipv4 && to.port == p {
-					out = append(out, wish{p, group.kind, kuberules.Frontend{Addr: addr, Protocol: p.modelProtocol(), Port: p.number}, c, group.local})
+					out = append(out, wish{p, group.kind, kuberules.Frontend{Addr: addr, Protocol: p.modelProtocol(), Port: p.number}, c, group.local, false})
 				}
 			}
 		}
 		if p.nodePort != 0 && k.nodePorts[frontend{protocol: p.protocol, port: p.nodePort}] == p {
-			out = append(out, wish{p, KindNodePort, kuberules.Frontend{Protocol: p.modelProtocol(), Port: p.nodePort}, c, p.externalLocal})
+			out = append(out, wish{p, KindNodePort, kuberules.Frontend{Protocol: p.modelProtocol(), Port: p.nodePort}, c, p.externalLocal, false})
 		}
 	}
 	return out

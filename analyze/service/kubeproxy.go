@@ -51,7 +51,8 @@ type port struct {
 	internalLocal bool
 	externalLocal bool
 	addrs         addresses
-	affinity      int // seconds for which a client stays with its endpoint, 0 if it need not
+	health        uint16 // healthCheckNodePort, 0 if it has none
+	affinity      int    // seconds for which a client stays with its endpoint, 0 if it need not
 	sourceRanges  []netip.Prefix
 	hasSelector   bool
 	endpoints     []*endpoint
@@ -150,6 +151,7 @@ func (k *KubeProxyServiceProcessor) add(s *corev1.Service, endpoints endpointMap
 			externalLocal: s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 			addrs:         a,
 			affinity:      affinity(s),
+			health:        uint16(s.Spec.HealthCheckNodePort),
 			sourceRanges:  ranges,
 			hasSelector:   len(s.Spec.Selector) > 0,
 		}

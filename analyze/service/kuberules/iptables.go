@@ -20,7 +20,7 @@ const (
 // Source: kubernetes pkg/proxy/iptables/proxier.go, syncProxyRules. Older
 // releases masquerade in KUBE-SERVICES itself and call KUBE-EXT chains KUBE-XLB.
 func ReadIPTables(data []byte, text Text) (*Family, bool) {
-	r := &chainReader{chains: readChains(data), text: text, out: &Family{Entries: map[Frontend]*Entry{}}}
+	r := newChainReader(data, text)
 	for i := range r.chains["nat/"+servicesChain] {
 		one := &r.chains["nat/"+servicesChain][i]
 		if one.to == nodePortsChain {
@@ -53,6 +53,11 @@ type chainReader struct {
 	chains chains
 	text   Text
 	out    *Family
+}
+
+func newChainReader(data []byte, text Text) *chainReader {
+	chains, cut := readChains(data)
+	return &chainReader{chains: chains, text: text, out: &Family{Entries: map[Frontend]*Entry{}, Cut: cut}}
 }
 
 func (r *chainReader) at(one *rule) At { return At{r.text, one.line} }
@@ -256,7 +261,7 @@ func (r *chainReader) jumps(chain, to string) bool {
 // Userspace reports whether rules of the mode userspace are left, which
 // Kubernetes had until 1.25, and where.
 func Userspace(data []byte) (line int, ok bool) {
-	c := readChains(data)
+	c, _ := readChains(data)
 	for _, name := range []string{"KUBE-PORTALS-CONTAINER", "KUBE-PORTALS-HOST", "KUBE-NODEPORT-CONTAINER", "KUBE-NODEPORT-HOST"} {
 		if rules := c["nat/"+name]; len(rules) > 0 {
 			return rules[0].line, true

@@ -32,9 +32,9 @@ type rule struct {
 type chains map[string][]rule
 
 // readChains reads iptables-save output. Chains that it declares are there even
-// without rules.
-func readChains(data []byte) chains {
-	out := chains{}
+// without rules. A table that is not committed is cut off.
+func readChains(data []byte) (out chains, cut bool) {
+	out = chains{}
 	table, n := "", 0
 	var words [][]byte
 	for line := range bytes.Lines(data) {
@@ -44,7 +44,9 @@ func readChains(data []byte) chains {
 		}
 		switch line[0] {
 		case '*':
-			table = string(bytes.TrimSpace(line[1:]))
+			table, cut = string(bytes.TrimSpace(line[1:])), true
+		case 'C':
+			cut = false
 		case ':':
 			if name, _, ok := bytes.Cut(line[1:], []byte(" ")); ok && table != "" {
 				out[table+"/"+string(name)] = nil
@@ -61,7 +63,7 @@ func readChains(data []byte) chains {
 			out[name] = append(out[name], readRule(n, words[2:]))
 		}
 	}
-	return out
+	return out, cut
 }
 
 // split cuts a line into words. Words in quotes are one, without the quotes.
