@@ -120,8 +120,12 @@ func (d *drift) nowhere(w *wish, e *kuberules.Entry) {
 	if e.Refused == want || len(e.To) > 0 {
 		return // or else what it does instead is told
 	}
+	at := e.RefusedAt
+	if e.Refused == kuberules.None {
+		at = e.At
+	}
 	d.report(difference{
-		level: model.SuspicionLevelWarning, code: "service/not-refused", port: w.port, who: w.port.String(), at: e.At, remedy: d.restart(),
+		level: model.SuspicionLevelWarning, code: "service/not-refused", port: w.port, who: w.port.String(), at: at, remedy: d.restart(),
 		message: fmt.Sprintf("node %s %s packets to %s, and should %s them: %s", d.node, e.Refused, w, map[kuberules.Verdict]string{kuberules.Reject: "reject", kuberules.Drop: "drop"}[want], why),
 		plural:  "does not refuse packets to Services without endpoints; their ports number",
 	}, w.kind)

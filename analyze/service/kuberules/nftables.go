@@ -118,7 +118,7 @@ func readTable(data []byte, family string) *nftTable {
 	for d.More() {
 		var raw json.RawMessage
 		if d.Decode(&raw) != nil {
-			break
+			return t
 		}
 		line += bytes.Count(data[at:d.InputOffset()], []byte("\n"))
 		at = int(d.InputOffset())
@@ -132,8 +132,7 @@ func readTable(data []byte, family string) *nftTable {
 		}
 		t.object(&o, family, line)
 	}
-	_, err := d.Token()
-	t.cut = err != nil
+	t.cut = false
 	for i := range rules {
 		t.rule(rules[i].Rule.Chain, rules[i].Rule.Expr, lines[i])
 	}
