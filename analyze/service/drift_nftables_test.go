@@ -50,13 +50,13 @@ func compiled(t testing.TB, config string, change func(string) string) *KubeProx
 	return k
 }
 
-// section returns a file of a record of fixtures/kernel.
-func section(t testing.TB, record, name string) string {
+// nftOf returns the tables of a record of fixtures/kernel.
+func nftOf(t testing.TB, record string) string {
 	t.Helper()
 	data, err := os.ReadFile("../../fixtures/kernel/testdata/" + record + ".txtar")
 	require.NoError(t, err)
-	_, text, found := strings.Cut(string(data), "\n-- "+name+" --\n")
-	require.True(t, found, "%s has no %s", record, name)
+	_, text, found := strings.Cut(string(data), "\n-- dump/nft.json --\n")
+	require.True(t, found, record)
 	text, _, _ = strings.Cut(text, "\n-- ")
 	return text
 }
@@ -77,7 +77,7 @@ func TestDriftOfRealNFTables(t *testing.T) {
 		"real_kube-proxy-nftables-1.34-masquerade-all": nftConfig + "nftables: {masqueradeAll: true}\n",
 	} {
 		k := recorded(t, config)
-		info := nftNode(section(t, record, "dump/nft.json"))
+		info := nftNode(nftOf(t, record))
 		require.NotEmpty(t, k.readings(info), record)
 		require.Empty(t, tell(k.Drift("n1", info)), record)
 	}
@@ -108,7 +108,7 @@ func sixth(text string) string {
 
 func TestDriftOfRealNFTablesForIPv6(t *testing.T) {
 	k := compiled(t, "mode: nftables\nclusterCIDR: fd00:10:244::/48\n", sixth)
-	info := nftNode(section(t, "real_kube-proxy-nftables-1.34-v6", "dump/nft.json"))
+	info := nftNode(nftOf(t, "real_kube-proxy-nftables-1.34-v6"))
 	require.Len(t, k.wishes("n1", false), len(recorded(t, nftConfig).wishes("n1", true)))
 	require.Empty(t, tell(k.Drift("n1", info)))
 
@@ -117,7 +117,7 @@ func TestDriftOfRealNFTablesForIPv6(t *testing.T) {
 
 func TestDriftOfNFTables(t *testing.T) {
 	k := recorded(t, nftConfig)
-	text := section(t, "real_kube-proxy-nftables-1.34", "dump/nft.json")
+	text := nftOf(t, "real_kube-proxy-nftables-1.34")
 	for _, tt := range []driftRow{
 		{"a Service is not there", `~ \[\{"concat": \["10.96.70.1", "sctp", 5060\]\}, \{"goto": \{"target": "[^"]*"\}\}\],  => `, []string{
 			"critical service/not-translated node n1 has no rule for svc media/signal:5060 (10.96.70.1:5060/sctp); it should go to 10.244.1.30:5060 (pod demo/pod130)"}},
@@ -171,7 +171,7 @@ func TestDriftOfNFTables(t *testing.T) {
 
 func TestDriftOfTextsThatEndTooEarly(t *testing.T) {
 	k := recorded(t, nftConfig)
-	text := section(t, "real_kube-proxy-nftables-1.34", "dump/nft.json")
+	text := nftOf(t, "real_kube-proxy-nftables-1.34")
 	require.Equal(t, []string{"info service/not-checked the rules of node n1 were not compared with the Services: the text of those for IPv4 is cut off"},
 		tell(k.Drift("n1", nftNode(text[:len(text)*3/4]))))
 

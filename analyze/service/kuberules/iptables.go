@@ -94,13 +94,8 @@ func (r *chainReader) refuse(one *rule) {
 	if !ok {
 		return
 	}
-	v := None
-	switch one.to {
-	case "REJECT":
-		v = Reject
-	case "DROP":
-		v = Drop
-	default:
+	v, refuses := map[string]Verdict{"REJECT": Reject, "DROP": Drop}[one.to]
+	if !refuses {
 		return
 	}
 	if e := r.out.entry(f); e.Refused == None {

@@ -53,17 +53,22 @@ func readChains(data []byte) (out chains, cut bool) {
 			}
 		case '-', '[':
 			words = split(words[:0], line)
-			if len(words) > 0 && words[0][0] == '[' {
-				words = words[1:] // counters
-			}
-			if len(words) < 2 || string(words[0]) != "-A" {
-				continue
-			}
-			name := table + "/" + string(words[1])
-			out[name] = append(out[name], readRule(n, words[2:]))
+			out.add(table, n, words)
 		}
 	}
 	return out, cut
+}
+
+// add adds a rule, which may have counters in front.
+func (c chains) add(table string, line int, words [][]byte) {
+	if len(words) > 0 && words[0][0] == '[' {
+		words = words[1:]
+	}
+	if len(words) < 2 || string(words[0]) != "-A" {
+		return
+	}
+	name := table + "/" + string(words[1])
+	c[name] = append(c[name], readRule(line, words[2:]))
 }
 
 // split cuts a line into words. Words in quotes are one, without the quotes.
@@ -91,9 +96,10 @@ func split(words [][]byte, line []byte) [][]byte {
 // quoted returns where the text in quotes that starts at i ends.
 func quoted(line []byte, i int) int {
 	for ; i < len(line); i++ {
-		if line[i] == '\\' {
+		switch line[i] {
+		case '\\':
 			i++
-		} else if line[i] == '"' {
+		case '"':
 			return i
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -140,14 +141,15 @@ func readTable(data []byte, family string) *nftTable {
 }
 
 func (t *nftTable) object(o *nftObject, family string, line int) {
+	ours := func(f, table string) bool { return f == family && table == "kube-proxy" }
 	switch {
-	case o.Table != nil && o.Table.Name == "kube-proxy" && o.Table.Family == family:
+	case o.Table != nil && ours(o.Table.Family, o.Table.Name):
 		t.exists, t.line = true, line
-	case o.Chain != nil && o.Chain.Table == "kube-proxy" && o.Chain.Family == family && o.Chain.Type == "nat":
+	case o.Chain != nil && ours(o.Chain.Family, o.Chain.Table) && o.Chain.Type == "nat":
 		t.hooks[o.Chain.Hook] = o.Chain.Name
-	case o.Set != nil && o.Set.Table == "kube-proxy" && o.Set.Family == family:
+	case o.Set != nil && ours(o.Set.Family, o.Set.Table):
 		t.timeout["@"+o.Set.Name] = o.Set.Timeout
-	case o.Map != nil && o.Map.Table == "kube-proxy" && o.Map.Family == family:
+	case o.Map != nil && ours(o.Map.Family, o.Map.Table):
 		t.maps = append(t.maps, *o.Map)
 		t.lines[o.Map.Name] = line
 	}
@@ -178,12 +180,8 @@ func (t *nftTable) rule(chain string, exprs []nftExpr, line int) {
 			return
 		}
 	}
-	if r.to == "DNAT" {
-		for _, before := range t.chains[name] {
-			r.remembers = r.remembers || before.remembers
-		}
-	}
 	if r.to != "" {
+		r.remembers = slices.ContainsFunc(t.chains[name], func(before rule) bool { return before.remembers })
 		t.chains[name] = append(t.chains[name], r)
 		t.calls[chain] = append(t.calls[chain], r.to)
 	}
