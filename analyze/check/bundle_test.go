@@ -120,9 +120,9 @@ func (b *bundle) analyzer() *analyze.Analyzer {
 	return a
 }
 
-// edited loads a bundle and changes it.
-func edited(t *testing.T, name string, edits ...edit) *bundle {
-	b := load(t, name)
+// edited loads the recorded bundle of the rows and changes it.
+func edited(t *testing.T, edits ...edit) *bundle {
+	b := load(t, "flannel-vxlan")
 	for _, e := range edits {
 		e(b)
 	}

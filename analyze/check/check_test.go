@@ -15,12 +15,14 @@ import (
 )
 
 const (
-	host1 = "nodes/node1/netns/host/netns.json"
-	host2 = "nodes/node2/netns/host/netns.json"
-	podA  = "nodes/node1/netns/demo_a/netns.json"
-	cni1  = `{"name":"cni0","index":4,"kind":"bridge","mtu":1450,"mac":"c6:27:77:0d:e7:cf","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"]`
-	veth1 = `{"name":"vethcf1720f7","index":5,"kind":"veth","mtu":1450,"mac":"d6:c5:7a:36:ad:cf","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"]`
-	eth1  = `{"name":"eth0","index":2,"kind":"veth","mtu":1500,"mac":"de:0b:06:11:b7:77","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"]`
+	host1    = "nodes/node1/netns/host/netns.json"
+	host2    = "nodes/node2/netns/host/netns.json"
+	podA     = "nodes/node1/netns/demo_a/netns.json"
+	cni1     = `{"name":"cni0","index":4,"kind":"bridge","mtu":1450,"mac":"c6:27:77:0d:e7:cf","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"]`
+	veth1    = `{"name":"vethcf1720f7","index":5,"kind":"veth","mtu":1450,"mac":"d6:c5:7a:36:ad:cf","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"]`
+	eth2     = `{"name":"eth0","index":2,"kind":"veth","mtu":1500`
+	flannel1 = `{"name":"flannel.1","index":3,"kind":"vxlan","mtu":1450`
+	eth1     = `{"name":"eth0","index":2,"kind":"veth","mtu":1500,"mac":"de:0b:06:11:b7:77","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"]`
 )
 
 // down is a device without its flag UP.
@@ -28,9 +30,27 @@ func down(device string) string {
 	return strings.Replace(device, `"MULTICAST","UP","LOWER_UP"`, `"MULTICAST"`, 1)
 }
 
-// sysctl sets a sysctl of a namespace.
-func sysctl(part, name, old, with string) edit {
-	return sub(part, fmt.Sprintf("%q: %q", name, old), fmt.Sprintf("%q: %q", name, with))
+// neighbour makes the entry for ip one that leads nowhere, or adds such a one.
+func neighbour(part, ip, dev, state string) edit {
+	wrong := fmt.Sprintf(`{"ip":%q,"dev":%q,"mac":"02:00:00:00:00:99","state":%q}`, ip, dev, state)
+	return func(b *bundle) {
+		var left []string
+		for line := range strings.Lines(string(b.parts[part])) {
+			if strings.HasPrefix(line, fmt.Sprintf(`{"ip":%q,"dev":%q`, ip, dev)) {
+				continue
+			}
+			left = append(left, line)
+			if strings.HasPrefix(line, `"neighbours": [`) {
+				left = append(left, wrong+",\n")
+			}
+		}
+		b.parts[part] = []byte(strings.Join(left, ""))
+	}
+}
+
+// sysctl sets a sysctl of node1.
+func sysctl(name, old, with string) edit {
+	return sub(host1, fmt.Sprintf("%q: %q", name, old), fmt.Sprintf("%q: %q", name, with))
 }
 
 // noteless is what the recorded bundle itself earns: its svc demo/empty has no
@@ -63,20 +83,61 @@ var checkRows = []row{
 		[]string{"critical service/not-translated node1"}, "nodes/node1/netns/host/iptables-save.txt", "svc demo/a:80"},
 	{"network", "a route that is missing", []edit{sub(host1, `{"family":4,"table":254,"dst":"10.244.2.0/24","dev":"flannel.1","via":"10.244.2.0","protocol":"boot","flags":["onlink"]},`+"\n", "")},
 		[]string{"critical route/missing node1"}, host1, "the route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 is missing"},
+	{"network", "two tunnels with one hardware address", []edit{sub("cluster/nodes.yaml", "ca:35:72:b7:0d:2e", "c6:97:d8:02:74:09")},
+		[]string{"critical address/duplicate node1", "critical address/duplicate node2", "critical neigh/wrong node1"}, "cluster/nodes.yaml", "the tunnels of nodes node1 and node2 have the same hardware address c6:97:d8:02:74:09"},
+	{"network", "a port that does not send back", []edit{sub(host1, `"master":4,"port":{"state":"forwarding","hairpin":true}`, `"master":4,"port":{"state":"forwarding"}`)},
+		[]string{"warning bridge/hairpin node1", "warning bridge/hairpin node1", "warning bridge/hairpin node1"}, host1 + ":", "hairpin mode"},
+	{"network", "packets of pods leave with their own address", []edit{drop("nodes/node1/netns/host/iptables-save.txt", "-A FLANNEL-POSTRTG")},
+		[]string{"critical netfilter/masquerade-missing node1"}, "nodes/node1/netns/host/iptables-save.txt", "by eth0 to the world with the pod's own address"},
+	{"routes", "a pod without a default route", []edit{drop(podA, `{"family":4,"table":254,"dst":"0.0.0.0/0"`)},
+		[]string{"critical route/missing node1"}, podA, "pod demo/a has no default route"},
+	{"routes", "a node without a default route", []edit{drop(host1, `{"family":4,"table":254,"dst":"0.0.0.0/0"`)},
+		[]string{"warning route/missing node1"}, host1, "node node1 has no default route, and node2 has one"},
+	{"routes", "no node has a default route", []edit{drop(host1, `{"family":4,"table":254,"dst":"0.0.0.0/0"`), drop(host2, `{"family":4,"table":254,"dst":"0.0.0.0/0"`)}, nil, "", ""},
+	{"neighbours", "a pod's entry for its gateway", []edit{neighbour(podA, "10.244.1.1", "eth0", "PERMANENT")},
+		[]string{"critical neigh/wrong node1"}, podA + ":", "the neighbour entry of pod demo/a for 10.244.1.1 on eth0 has 02:00:00:00:00:99, and that of its gateway (cni0 of node node1) is c6:27:77:0d:e7:cf"},
+	{"neighbours", "one that was learned mends itself", []edit{neighbour(podA, "10.244.1.1", "eth0", "STALE")}, []string{"warning neigh/wrong node1"}, podA + ":", "gateway"},
+	{"neighbours", "one that nobody answers", []edit{neighbour(podA, "10.244.1.1", "eth0", "FAILED")}, nil, "", ""},
+	{"neighbours", "a node's entry for a pod", []edit{neighbour(host1, "10.244.1.2", "cni0", "PERMANENT")},
+		[]string{"critical neigh/wrong node1"}, host1 + ":", "that of pod demo/a is"},
+	{"neighbours", "a node's entry for another node", []edit{neighbour(host1, "172.31.0.12", "eth0", "PERMANENT")},
+		[]string{"critical neigh/wrong node1"}, host1 + ":", "that of node node2 is"},
+	{"neighbours", "that of a router between nodes", []edit{neighbour(host1, "172.31.0.12", "eth0", "REACHABLE")}, nil, "", ""},
 	{"devices", "the device with the node's address is down", []edit{sub(host1, eth1, down(eth1))},
 		[]string{"fatal link/down node1"}, host1 + ":5", "eth0 of node node1, which has the node's address 172.31.0.11, is down"},
-	{"sysctls", "no forwarding", []edit{sysctl(host1, "net.ipv4.ip_forward", "1", "0")},
+	{"sysctls", "no forwarding", []edit{sysctl("net.ipv4.ip_forward", "1", "0")},
 		[]string{"fatal sysctl/ip-forward node1"}, host1 + ":", "net.ipv4.ip_forward is 0 on node node1"},
-	{"sysctls", "no forwarding from one device", []edit{sysctl(host1, "net.ipv4.conf.flannel/1.forwarding", "1", "0")},
+	{"sysctls", "no forwarding from one device", []edit{sysctl("net.ipv4.conf.flannel/1.forwarding", "1", "0")},
 		[]string{"fatal sysctl/ip-forward node1"}, host1 + ":", "by flannel.1"},
-	{"sysctls", "bridges are not shown to netfilter", []edit{sysctl(host1, "net.bridge.bridge-nf-call-iptables", "1", "0")},
+	{"sysctls", "bridges are not shown to netfilter", []edit{sysctl("net.bridge.bridge-nf-call-iptables", "1", "0")},
 		[]string{"critical sysctl/bridge-nf node1"}, host1 + ":", "net.bridge.bridge-nf-call-iptables is 0"},
 	{"sysctls", "br_netfilter is not loaded", []edit{sub(host1, `"net.bridge.bridge-nf-call-iptables": "1",`+"\n", "")},
 		[]string{"critical sysctl/bridge-nf node1"}, host1, "br_netfilter is not loaded"},
-	{"conntrack", "nearly full by the sysctls", []edit{sysctl(host1, "net.netfilter.nf_conntrack_count", "0", "240000"), rm("nodes/node1/netns/host/conntrack.json")},
+	{"conntrack", "nearly full by the sysctls", []edit{sysctl("net.netfilter.nf_conntrack_count", "0", "240000"), rm("nodes/node1/netns/host/conntrack.json")},
 		[]string{"warning conntrack/nearly-full node1"}, host1 + ":", "holds 240000 of at most 262144, 91 %"},
 	{"conntrack", "full by the table", []edit{put("nodes/node1/netns/host/conntrack.json", `{"count":10,"max":10,"entries":[]}`)},
 		[]string{"fatal conntrack/full node1"}, "nodes/node1/netns/host/conntrack.json", "is full (10 of 10)"},
+	{"mtu", "a tunnel that is too large for the device below", []edit{sub(host1, eth1, strings.Replace(eth1, "1500", "1480", 1)), sub(host2, eth2, strings.Replace(eth2, "1500", "1480", 1))},
+		[]string{"critical mtu/too-small node1", "critical mtu/too-small node2"}, host1 + ":5", "eth0 of node node1 takes packets of up to 1480 bytes, and the tunnel flannel.1 makes up to 1500 of its 1450"},
+	{"mtu", "a tunnel that is too small for the pods", []edit{sub(host1, flannel1, strings.Replace(flannel1, "1450", "1400", 1))},
+		[]string{"warning mtu/too-small node1"}, host1 + ":6", "pods of node node1 send packets of up to 1450 bytes (pod demo/a), and flannel.1, which leads to other nodes' pods, takes 1400"},
+	{"mtu", "nodes that differ", []edit{sub(host1, eth1, strings.Replace(eth1, "1500", "9000", 1))},
+		[]string{"warning mtu/mismatch node2"}, host2 + ":5", "eth0 of node node2 has an MTU of 1500, and the other nodes of 172.31.0.0/24 have 9000"},
+	{"backends", "rules of both", []edit{put("nodes/node1/netns/host/iptables-legacy-save.txt", "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 10.9.9.9/32 -j DROP\nCOMMIT\n")},
+		[]string{"warning netfilter/mixed-backends node1"}, "nodes/node1/netns/host/iptables-legacy-save.txt:3", "meet 1 of iptables-legacy beside the"},
+	{"backends", "rules that no packet meets", []edit{put("nodes/node1/netns/host/iptables-legacy-save.txt", "*filter\n:FORWARD ACCEPT [0:0]\n:OLD - [0:0]\n-A OLD -j DROP\nCOMMIT\n")}, nil, "", ""},
+	{"addresses", "of two pods", []edit{sub("cluster/pods.yaml", "10.244.1.3", "10.244.1.2")},
+		[]string{"critical address/duplicate node1"}, "cluster/pods.yaml", "pod demo/a and pod demo/b have the same address 10.244.1.2"},
+	{"addresses", "of two Services", []edit{sub("cluster/services.yaml", "10.96.10.2", "10.96.10.1")},
+		[]string{"critical address/duplicate"}, "cluster/services.yaml", "have the same address"},
+	{"addresses", "of two nodes", []edit{sub("cluster/nodes.yaml", "address: 172.31.0.12", "address: 172.31.0.11")},
+		[]string{"critical address/duplicate"}, "cluster/nodes.yaml", "node node1 and node node2 have the same address 172.31.0.11"},
+	{"ranges", "of two nodes", []edit{sub("cluster/nodes.yaml", "10.244.2.0/24", "10.244.0.0/16")},
+		[]string{"critical address/overlap node2"}, "cluster/nodes.yaml", "the pod CIDR 10.244.0.0/16 of node node2 overlaps with the pod CIDR 10.244.1.0/24 of node node1"},
+	{"ranges", "of pods and Services", []edit{sub("cluster/services.yaml", "10.96.10.1\n", "10.244.1.200\n")},
+		[]string{"critical address/overlap node1"}, "cluster/nodes.yaml", "the pod CIDR 10.244.1.0/24 of node node1 overlaps with the address 10.244.1.200 of svc demo/a"},
+	{"ranges", "of pods and nodes", []edit{sub("cluster/nodes.yaml", "10.244.2.0/24", "172.31.0.128/25")},
+		[]string{"critical address/overlap node2", "critical address/overlap node2"}, "cluster/nodes.yaml", "overlaps with the network 172.31.0.0/24 of node node1"},
 	{"conntrack", "eight tenths are fine", []edit{put("nodes/node1/netns/host/conntrack.json", `{"count":8,"max":10,"entries":[]}`)}, nil, "", ""},
 }
 
@@ -84,7 +145,7 @@ var checkRows = []row{
 func TestChecks(t *testing.T) {
 	for _, r := range checkRows {
 		t.Run(r.check+": "+r.name, func(t *testing.T) {
-			found := edited(t, "flannel-vxlan", r.edits...).run("")
+			found := edited(t, r.edits...).run("")
 			var got []string
 			var own []report.Finding
 			for _, f := range found.Findings {
@@ -119,7 +180,7 @@ func TestEveryCheckIsTested(t *testing.T) {
 		}
 	}
 	for _, r := range checkRows {
-		found := edited(t, "flannel-vxlan", r.edits...).run("")
+		found := edited(t, r.edits...).run("")
 		for _, f := range found.Findings {
 			i := slices.IndexFunc(found.Checks, func(c report.CheckRun) bool { return c.Name == f.Check })
 			require.Contains(t, found.Checks[i].Codes, f.Code, "check %s", f.Check)
@@ -138,9 +199,9 @@ func TestHealthy(t *testing.T) {
 }
 
 func TestOneNode(t *testing.T) {
-	broken := []edit{sysctl(host1, "net.ipv4.ip_forward", "1", "0")}
-	require.Equal(t, 3, edited(t, "flannel-vxlan", broken...).run("node1").ExitCode())
-	other := edited(t, "flannel-vxlan", broken...).run("node2")
+	broken := []edit{sysctl("net.ipv4.ip_forward", "1", "0")}
+	require.Equal(t, 3, edited(t, broken...).run("node1").ExitCode())
+	other := edited(t, broken...).run("node2")
 	require.Equal(t, 0, other.ExitCode())
 	require.Equal(t, 1, other.Nodes)
 }
@@ -158,7 +219,7 @@ func TestUnknowns(t *testing.T) {
 		{"the Services", rm("cluster/services.yaml"), "services: "},
 		{"everything about the cluster", rm("cluster/"), "pods: "},
 	} {
-		found := edited(t, "flannel-vxlan", tt.edit).run("")
+		found := edited(t, tt.edit).run("")
 		require.Equal(t, 4, found.ExitCode(), "%s: %v", tt.name, found.Findings)
 		require.True(t, slices.ContainsFunc(found.Unknowns, func(d model.Doubt) bool { return strings.HasPrefix(d.What, tt.what) }), "%s: %v", tt.name, found.Unknowns)
 	}

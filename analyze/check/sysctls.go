@@ -84,7 +84,7 @@ func (s *scope) carriers(n *host) (list []*nodedump.Interface) {
 		}
 	}
 	for i := range n.ns.Info.Interfaces {
-		if dev := &n.ns.Info.Interfaces[i]; (dev.VXLAN != nil || dev.Tunnel != nil) && !isFallback(dev) {
+		if dev := &n.ns.Info.Interfaces[i]; tunnel(dev) {
 			add(dev, true)
 		}
 	}

@@ -13,10 +13,16 @@ func rows() []row {
 				"service/not-translated", "service/other-proxy-mode", "service/rules-missing", "service/stale-endpoint", "service/stale-service",
 				"service/wrong-port", "service/wrong-protocol"}, checkDrift},
 		{"network", "what the network plugin needs of each node: devices, routes, neighbours, forwarding entries, masquerading",
-			[]string{"bridge/no-master", "bridge/port-state", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "neigh/missing", "neigh/wrong",
+			[]string{"address/duplicate", "bridge/hairpin", "bridge/no-master", "bridge/port-state", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "neigh/missing", "neigh/wrong",
 				"netfilter/masquerade-missing", "route/blackhole", "route/diverted", "route/missing", "route/unreachable", "sysctl/rp-filter"}, checkNetwork},
+		{"routes", "pods and nodes without a default route", []string{"route/missing"}, checkRoutes},
+		{"neighbours", "neighbour entries that lead to another's hardware address", []string{"neigh/wrong"}, checkNeighbours},
 		{"devices", "devices that are down, and cables of pods that lead nowhere", []string{"bridge/no-master", "bridge/port-state", "link/down"}, checkDevices},
 		{"sysctls", "forwarding, and bridges that hide pods from netfilter", []string{"sysctl/bridge-nf", "sysctl/ip-forward"}, checkSysctls},
 		{"conntrack", "tables of connections that are nearly full", []string{"conntrack/full", "conntrack/nearly-full"}, checkConntrack},
+		{"mtu", "tunnels and pods that send more than the device below takes, and nodes that differ", []string{"mtu/mismatch", "mtu/too-small"}, checkMTU},
+		{"backends", "rules of iptables-legacy that packets meet beside those of iptables-nft", []string{"netfilter/mixed-backends"}, checkBackends},
+		{"addresses", "addresses that two pods, nodes or Services have", []string{"address/duplicate"}, checkAddresses},
+		{"ranges", "pod CIDRs that overlap with each other, with Services or with the nodes' network", []string{"address/overlap"}, checkRanges},
 	}
 }

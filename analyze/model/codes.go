@@ -11,6 +11,8 @@ type Code struct {
 // from it, and a test fails when a code has no scenario or unit test.
 func Codes() []Code {
 	return []Code{
+		{"address/duplicate", "Two pods, nodes or Services have the same address.", "Recreate all but one, and see how the address was given out twice."},
+		{"address/overlap", "Ranges of addresses overlap that must not: of the nodes' pods, of Services, of the nodes' own network.", "Choose other ranges."},
 		{"bridge/hairpin", "A packet must leave its bridge by the port it came in by, and the port's hairpin mode is off.", "Turn hairpin mode of the bridge port on (hairpinMode in the CNI configuration)."},
 		{"bridge/no-master", "A device that should be a port of a bridge is not.", "Put the device back into its bridge, or recreate the pod."},
 		{"bridge/port-state", "A bridge port is not in the forwarding state.", "Bring the port's device up; look at STP."},
@@ -23,11 +25,13 @@ func Codes() []Code {
 		{"fdb/wrong", "The forwarding database sends the frame to the wrong place.", "Restart the CNI agent of the node, which writes the entry."},
 		{"link/down", "A device on the way is down.", "Set the device up."},
 		{"link/missing", "A device on the way does not exist.", "Restart the CNI agent, or recreate the pod."},
+		{"mtu/mismatch", "The devices of nodes in one network have different MTUs.", "Make the MTUs agree."},
 		{"mtu/too-small", "Full-size packets are larger than an MTU on the way and are lost.", "Make the MTUs agree: pod MTU + encapsulation <= underlay MTU."},
 		{"neigh/missing", "No neighbour entry exists and nobody answers for the address of the next hop.", "Restart the CNI agent if it writes the entry; otherwise see that the next hop is up."},
 		{"neigh/wrong", "The neighbour entry leads to a hardware address that is not the next hop's.", "Delete the entry."},
 		{"netfilter/drop", "A rule drops the packet.", "Remove the rule, or put an exception before it."},
 		{"netfilter/masquerade-missing", "The packet leaves with a source address that cannot be answered.", "Restore the masquerade rules."},
+		{"netfilter/mixed-backends", "Packets meet rules of both backends of iptables, of which each tool shows only its own.", "Move the rules to one backend."},
 		{"netfilter/reject", "A rule rejects the packet.", "Remove the rule, or put an exception before it."},
 		{"pod/address-missing", "No device of a running pod has the pod's address.", "Recreate the pod."},
 		{"pod/no-address", "A running pod has no address.", "See what the CNI plugin of the node says, and whether its pod CIDR is used up."},

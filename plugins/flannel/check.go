@@ -25,6 +25,8 @@ func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 	c := &checkup{fabric: &fabric{flannel: f, node: &k8s.NodeInfo{NodeName: node}}, to: r, ns: ns,
 		assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
 	c.bridged = c.checkPods()
+	c.checkHairpin()
+	c.checkVTEP()
 	for _, peer := range f.peers(node) {
 		c.checkPeer(peer)
 	}
@@ -77,6 +79,38 @@ func (c *checkup) checkPods() bool {
 		}
 	}
 	return bridged
+}
+
+// checkHairpin asserts that ports of the bridge send back by where a packet came
+// in, if the configuration says so: a pod reaches itself by a Service that way.
+func (c *checkup) checkHairpin() {
+	bridge, ok := c.ns.Device(c.facts.bridge)
+	if !ok || !c.facts.hairpin || !c.bridged {
+		return
+	}
+	for _, port := range c.ns.Ports(bridge.Name) {
+		if port.Kind == "veth" && port.Port != nil && !port.Port.Hairpin {
+			c.to.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "bridge/hairpin", Evidence: c.ns.DeviceEvidence(port),
+				Message: fmt.Sprintf("hairpin mode of port %s of bridge %s is off, so that its pod cannot reach itself by a Service", port.Name, bridge.Name),
+				Remedy:  fmt.Sprintf("bridge link set dev %s hairpin on", port.Name)})
+		}
+	}
+}
+
+// checkVTEP asserts that no other node's tunnel has the hardware address of this
+// one's: machines that were cloned do.
+func (c *checkup) checkVTEP() {
+	own, ok := c.env.IPCache.GetNodeFromName(c.node.NodeName)
+	if !ok || c.facts.backend != "vxlan" || vtepMAC(own) == "" {
+		return
+	}
+	for _, peer := range c.peers(own.Name) {
+		if vtepMAC(peer) == vtepMAC(own) {
+			c.to.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "address/duplicate", Evidence: "cluster/nodes.yaml",
+				Message: fmt.Sprintf("the tunnels of nodes %s and %s have the same hardware address %s", min(own.Name, peer.Name), max(own.Name, peer.Name), vtepMAC(own)),
+				Remedy:  "Give one of the machines its own /etc/machine-id, delete its " + c.facts.device() + " and restart flanneld there."})
+		}
+	}
 }
 
 // peers are the other nodes.

@@ -1,6 +1,7 @@
 package flannel
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -51,7 +52,10 @@ type netConf struct {
 type cniConf struct {
 	Plugins []struct {
 		Type     string
-		Delegate struct{ Bridge string }
+		Delegate struct {
+			Bridge      string
+			HairpinMode bool
+		}
 	}
 }
 
@@ -61,6 +65,7 @@ type facts struct {
 	direct  bool // DirectRouting: nodes of one subnet need no tunnel
 	vni     int
 	bridge  string
+	hairpin bool // ports of the bridge send back by where a packet came in
 }
 
 // read gathers the facts; options come before what the bundle says.
@@ -98,12 +103,12 @@ func (f *facts) fromNetConf(text string) {
 
 func (f *facts) fromCNIConf(text string) {
 	var conf cniConf
-	if f.bridge != "" || json.Unmarshal([]byte(text), &conf) != nil {
+	if json.Unmarshal([]byte(text), &conf) != nil {
 		return
 	}
 	for _, p := range conf.Plugins {
 		if p.Type == "flannel" {
-			f.bridge = p.Delegate.Bridge
+			f.bridge, f.hairpin = cmp.Or(f.bridge, p.Delegate.Bridge), p.Delegate.HairpinMode
 		}
 	}
 }

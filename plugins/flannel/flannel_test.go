@@ -39,6 +39,7 @@ func TestFacts(t *testing.T) {
 		{"a name that contains vxlan is not vxlan", `{"Network":"10.244.0.0/16","Name":"no-vxlan","Backend":{"Type":"host-gw"}}`, "", Config{}, facts{backend: "host-gw", vni: 1, bridge: "cni0"}},
 		{"VNI and DirectRouting", `{"Backend":{"Type":"vxlan","VNI":4096,"DirectRouting":true}}`, "", Config{}, facts{backend: "vxlan", vni: 4096, direct: true, bridge: "cni0"}},
 		{"another bridge", `{"Backend":{"Type":"vxlan"}}`, `{"plugins":[{"type":"flannel","delegate":{"bridge":"kube-bridge"}}]}`, Config{}, facts{backend: "vxlan", vni: 1, bridge: "kube-bridge"}},
+		{"hairpin mode", `{"Backend":{"Type":"vxlan"}}`, `{"plugins":[{"type":"flannel","delegate":{"hairpinMode":true}}]}`, Config{Bridge: "br9"}, facts{backend: "vxlan", vni: 1, bridge: "br9", hairpin: true}},
 		{"options come first", `{"Backend":{"Type":"vxlan"}}`, "", Config{Backend: "host-gw", Bridge: "br9"}, facts{backend: "host-gw", vni: 1, bridge: "br9"}},
 		{"broken JSON tells nothing", `{"Backend":{"Type":"vxlan"`, "", Config{}, facts{vni: 1, bridge: "cni0"}},
 	} {
