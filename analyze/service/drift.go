@@ -18,10 +18,36 @@ import (
 // where the rules were not collected, the only suspicion says that nothing was
 // compared. Chains that nothing jumps to are not looked at: kube-proxy deletes
 // them late.
+//
+// A [Drifter] is faster for many nodes.
 func (k *KubeProxyServiceProcessor) Drift(node string, info *nodedump.NetNSInfo) []model.Suspicion {
-	d := &drift{k: k, node: node, info: info}
-	if k.unread != nil {
-		d.notChecked(fmt.Sprintf("the Services are not known: %v", k.unread), "")
+	return k.Drifter().Drift(node, info)
+}
+
+// A Drifter compares many nodes one after the other. It remembers the last texts
+// that it has read, since the rules of nodes are often the same. It must not be
+// used by several at once.
+type Drifter struct {
+	k    *KubeProxyServiceProcessor
+	last [4]readText
+	next int // of last, to be replaced
+}
+
+// A readText is a text of iptables-save that has been read.
+type readText struct {
+	text   kuberules.Text
+	data   []byte
+	family *kuberules.Family
+}
+
+// Drifter returns a Drifter that has read nothing.
+func (k *KubeProxyServiceProcessor) Drifter() *Drifter { return &Drifter{k: k} }
+
+// Drift is [KubeProxyServiceProcessor.Drift].
+func (r *Drifter) Drift(node string, info *nodedump.NetNSInfo) []model.Suspicion {
+	d := &drift{k: r.k, reader: r, node: node, info: info}
+	if r.k.unread != nil {
+		d.notChecked(fmt.Sprintf("the Services are not known: %v", r.k.unread), "")
 		return d.out
 	}
 	d.run()
@@ -30,13 +56,14 @@ func (k *KubeProxyServiceProcessor) Drift(node string, info *nodedump.NetNSInfo)
 
 // A drift is one comparison.
 type drift struct {
-	k     *KubeProxyServiceProcessor
-	node  string
-	info  *nodedump.NetNSInfo
-	found []difference
-	said  map[said]bool
-	text  kuberules.At // that rules which are not there should be in
-	out   []model.Suspicion
+	k      *KubeProxyServiceProcessor
+	reader *Drifter
+	node   string
+	info   *nodedump.NetNSInfo
+	found  []difference
+	said   map[said]bool
+	text   kuberules.At // that rules which are not there should be in
+	out    []model.Suspicion
 
 	server *kuberules.Server // nil unless the mode is ipvs
 }

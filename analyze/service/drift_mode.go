@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,12 +22,12 @@ type reading struct {
 }
 
 // readings returns what a node shows of kube-proxy, the most telling first.
-func (k *KubeProxyServiceProcessor) readings(info *nodedump.NetNSInfo) (list []reading) {
+func (r *Drifter) readings(info *nodedump.NetNSInfo) (list []reading) {
 	for _, r := range []reading{
-		iptables(info.IPTables, info.IP6Tables, kuberules.IPTables, "mode iptables"),
-		iptables(info.IPTablesLegacy, info.IP6TablesLegacy, kuberules.IPTablesLegacy, "mode iptables, in iptables-legacy,"),
+		r.iptables(info.IPTables, info.IP6Tables, kuberules.IPTables, "mode iptables"),
+		r.iptables(info.IPTablesLegacy, info.IP6TablesLegacy, kuberules.IPTablesLegacy, "mode iptables, in iptables-legacy,"),
 		nftables(info),
-		k.virtual(info),
+		r.k.virtual(info),
 	} {
 		if r.v4 != nil || r.v6 != nil {
 			list = append(list, r)
@@ -35,12 +36,27 @@ func (k *KubeProxyServiceProcessor) readings(info *nodedump.NetNSInfo) (list []r
 	return list
 }
 
-func iptables(v4, v6 nodedump.Part, text kuberules.Text, name string) reading {
-	r := reading{mode: ModeIPTables, name: name, at: kuberules.At{Text: text}}
-	r.v4, _ = kuberules.ReadIPTables(v4.Data, text)
-	r.v6, _ = kuberules.ReadIPTables(v6.Data, text+2)
-	r.size = size(r.v4) + size(r.v6)
-	return r
+func (r *Drifter) iptables(v4, v6 nodedump.Part, text kuberules.Text, name string) reading {
+	out := reading{mode: ModeIPTables, name: name, at: kuberules.At{Text: text}, v4: r.read(v4.Data, text), v6: r.read(v6.Data, text+2)}
+	out.size = size(out.v4) + size(out.v6)
+	return out
+}
+
+// read reads the output of iptables-save, unless it is one of the last that
+// were read.
+func (r *Drifter) read(data []byte, text kuberules.Text) *kuberules.Family {
+	if len(data) == 0 {
+		return nil
+	}
+	for _, before := range r.last {
+		if before.text == text && bytes.Equal(before.data, data) {
+			return before.family
+		}
+	}
+	family, _ := kuberules.ReadIPTables(data, text)
+	r.last[r.next] = readText{text, data, family}
+	r.next = (r.next + 1) % len(r.last)
+	return family
 }
 
 func nftables(info *nodedump.NetNSInfo) reading {
@@ -78,7 +94,7 @@ func size(f *kuberules.Family) int {
 
 // run finds out which proxy the node runs, and compares.
 func (d *drift) run() {
-	list := d.k.readings(d.info)
+	list := d.reader.readings(d.info)
 	d.userspace()
 	if len(list) == 0 {
 		d.nothing()

@@ -78,7 +78,7 @@ func TestDriftOfRealNFTables(t *testing.T) {
 	} {
 		k := recorded(t, config)
 		info := nftNode(nftOf(t, record))
-		require.NotEmpty(t, k.readings(info), record)
+		require.NotEmpty(t, k.Drifter().readings(info), record)
 		require.Empty(t, tell(k.Drift("n1", info)), record)
 	}
 }

@@ -38,7 +38,7 @@ func TestDriftOfHealthyBundles(t *testing.T) {
 		snap, k := bundle(t, name)
 		for _, node := range snap.NodeNames() {
 			info := host(t, snap, node)
-			require.NotEmpty(t, k.readings(info), "%s: %s", name, node)
+			require.NotEmpty(t, k.Drifter().readings(info), "%s: %s", name, node)
 			require.Empty(t, k.Drift(node, info), "%s: %s", name, node)
 		}
 	}

@@ -1,6 +1,8 @@
 package kuberules
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -21,8 +23,9 @@ const (
 // releases masquerade in KUBE-SERVICES itself and call KUBE-EXT chains KUBE-XLB.
 func ReadIPTables(data []byte, text Text) (*Family, bool) {
 	r := newChainReader(data, text)
-	for i := range r.chains["nat/"+servicesChain] {
-		one := &r.chains["nat/"+servicesChain][i]
+	services := r.chains.of(servicesChain)
+	for i := range services {
+		one := &services[i]
 		if one.to == nodePortsChain {
 			r.out.NodePorts = true
 			continue
@@ -30,8 +33,9 @@ func ReadIPTables(data []byte, text Text) (*Family, bool) {
 		r.dispatch(one, false)
 	}
 	if r.out.NodePorts {
-		for i := range r.chains["nat/"+nodePortsChain] {
-			if one := &r.chains["nat/"+nodePortsChain][i]; !one.dst.IsValid() {
+		ports := r.chains.of(nodePortsChain)
+		for i := range ports {
+			if one := &ports[i]; !one.dst.IsValid() {
 				r.dispatch(one, true)
 			}
 		}
@@ -40,8 +44,9 @@ func ReadIPTables(data []byte, text Text) (*Family, bool) {
 		return nil, false
 	}
 	for _, name := range []string{servicesChain, externalChain} {
-		for i := range r.chains["filter/"+name] {
-			r.refuse(&r.chains["filter/"+name][i])
+		rules := r.chains.in(r.chains.filter, name)
+		for i := range rules {
+			r.refuse(&rules[i])
 		}
 	}
 	r.hooks()
@@ -50,9 +55,16 @@ func ReadIPTables(data []byte, text Text) (*Family, bool) {
 
 // A chainReader follows chains of iptables.
 type chainReader struct {
-	chains chains
+	chains *chains
 	text   Text
 	out    *Family
+	seen   map[visit]bool // of the frontend that is being followed
+}
+
+// A visit is a chain that was followed, and for whom.
+type visit struct {
+	chain string
+	of    who
 }
 
 func newChainReader(data []byte, text Text) *chainReader {
@@ -85,7 +97,16 @@ func (r *chainReader) dispatch(one *rule, nodePort bool) {
 	if e.At == (At{}) {
 		e.At = r.at(one)
 	}
-	r.follow(one.to, everybody, e, 0)
+	r.begin(one.to, e)
+}
+
+// begin collects what a chain and those that it calls do with packets to e.
+func (r *chainReader) begin(chain string, e *Entry) {
+	if r.seen == nil {
+		r.seen = map[visit]bool{}
+	}
+	clear(r.seen)
+	r.follow(chain, everybody, e)
 }
 
 // refuse reads a rule of the table filter.
@@ -112,13 +133,14 @@ const (
 	node
 )
 
-// follow collects what a chain does with packets to e. Chains of kube-proxy are
-// four deep at most: FW, EXT, SVC, SEP.
-func (r *chainReader) follow(chain string, of who, e *Entry, depth int) {
-	if depth > 5 {
+// follow collects what a chain does with packets to e, once for each who.
+func (r *chainReader) follow(chain string, of who, e *Entry) {
+	at := visit{chain, of}
+	if r.seen[at] {
 		return
 	}
-	rules := r.chains["nat/"+chain]
+	r.seen[at] = true
+	rules := r.chains.of(chain)
 	for i := range rules {
 		one := &rules[i]
 		switch {
@@ -131,7 +153,7 @@ func (r *chainReader) follow(chain string, of who, e *Entry, depth int) {
 		case one.affine > 0:
 			r.affine(one, e, of)
 		case one.to != "":
-			r.follow(one.to, r.sender(one, chain, of, e), e, depth+1)
+			r.follow(one.to, r.sender(one, chain, of, e), e)
 		}
 	}
 }
@@ -211,12 +233,13 @@ func (e *Entry) way(of who) *[]Dest {
 // affine notes that a client which has been at an endpoint comes back to it.
 // Such rules come before those for everybody.
 func (r *chainReader) affine(one *rule, e *Entry, of who) {
-	for i := range r.chains["nat/"+one.to] {
-		to := &r.chains["nat/"+one.to][i]
+	rules := r.chains.of(one.to)
+	for i := range rules {
+		to := &rules[i]
 		if to.to != "DNAT" {
 			continue
 		}
-		r.dest(r.chains["nat/"+one.to], to, of, e)
+		r.dest(rules, to, of, e)
 		list := *e.way(of)
 		for j := range list {
 			if list[j].Addr == to.nat && to.remembers {
@@ -245,20 +268,18 @@ func (r *chainReader) hooks() {
 }
 
 func (r *chainReader) jumps(chain, to string) bool {
-	for i := range r.chains["nat/"+chain] {
-		if r.chains["nat/"+chain][i].to == to {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.chains.of(chain), func(one rule) bool { return one.to == to })
 }
 
 // Userspace reports whether rules of the mode userspace are left, which
 // Kubernetes had until 1.25, and where.
 func Userspace(data []byte) (line int, ok bool) {
+	if !bytes.Contains(data, []byte("KUBE-PORTALS-")) && !bytes.Contains(data, []byte("KUBE-NODEPORT-")) {
+		return 0, false
+	}
 	c, _ := readChains(data)
 	for _, name := range []string{"KUBE-PORTALS-CONTAINER", "KUBE-PORTALS-HOST", "KUBE-NODEPORT-CONTAINER", "KUBE-NODEPORT-HOST"} {
-		if rules := c["nat/"+name]; len(rules) > 0 {
+		if rules := c.of(name); len(rules) > 0 {
 			return rules[0].line, true
 		}
 	}

@@ -112,7 +112,7 @@ func (f *Family) ipvsHooks(s *Server, nft, legacy nodedump.Part, text Text) {
 		return
 	}
 	r := newChainReader(nft.Data, text)
-	if old := newChainReader(legacy.Data, text+1); len(r.chains["nat/"+postChain]) == 0 && len(old.chains["nat/"+postChain]) > 0 {
+	if old := newChainReader(legacy.Data, text+1); len(r.chains.of(postChain)) == 0 && len(old.chains.of(postChain)) > 0 {
 		r = old
 	}
 	r.hooks()
@@ -125,7 +125,7 @@ func (f *Family) ipvsHooks(s *Server, nft, legacy nodedump.Part, text Text) {
 		{postChain, "KUBE-LOOP-BACK", "MASQUERADE"},
 	} {
 		set := SetName(need.set, text == IPTables)
-		if s.filled[set] && !slices.ContainsFunc(r.chains["nat/"+need.chain], func(one rule) bool { return one.set == set && one.to == need.to }) {
+		if s.filled[set] && !slices.ContainsFunc(r.chains.of(need.chain), func(one rule) bool { return one.set == set && one.to == need.to }) {
 			f.Hooks = append(f.Hooks, Hook{What: "chain " + need.chain + " of the table nat has no rule for the set " + set + " -j " + need.to, At: At{Text: r.text}})
 		}
 	}

@@ -24,58 +24,83 @@ type rule struct {
 	affine           int  // seconds of -m recent --rcheck
 	remembers        bool // -m recent --set
 	set              string
-	setDirs          string
-	mark             bool // it asks for a mark
 }
 
-// chains has the rules of KUBE-* chains and the base chains, by "table/chain".
-type chains map[string][]rule
+// chains has the rules of the chains of the tables nat and filter.
+type chains struct {
+	rules       []rule
+	nat, filter map[string]span // chains that are declared are there even without rules
+}
 
-// readChains reads iptables-save output. Chains that it declares are there even
-// without rules. A table that is not committed is cut off.
-func readChains(data []byte) (out chains, cut bool) {
-	out = chains{}
-	table, n := "", 0
+// A span is where the rules of a chain are. iptables-save has them in one piece.
+type span struct{ from, to int }
+
+// of returns the rules of a chain of the table nat.
+func (c *chains) of(name string) []rule { return c.in(c.nat, name) }
+
+func (c *chains) in(table map[string]span, name string) []rule {
+	s := table[name]
+	return c.rules[s.from:s.to]
+}
+
+// readChains reads iptables-save output. A table that is not committed is cut
+// off.
+func readChains(data []byte) (c *chains, cut bool) {
+	c = &chains{nat: map[string]span{}, filter: map[string]span{}, rules: make([]rule, 0, bytes.Count(data, []byte("\n-A ")))}
+	tables := map[string]map[string]span{"nat": c.nat, "filter": c.filter}
+	var table map[string]span
+	last, n := "", 0
 	var words [][]byte
 	for line := range bytes.Lines(data) {
 		n++
-		if len(line) < 3 {
-			continue
-		}
 		switch line[0] {
 		case '*':
-			table, cut = string(bytes.TrimSpace(line[1:])), true
+			table, last, cut = tables[string(bytes.TrimSpace(line[1:]))], "", true
 		case 'C':
 			cut = false
 		case ':':
-			if name, _, ok := bytes.Cut(line[1:], []byte(" ")); ok && table != "" {
-				out[table+"/"+string(name)] = nil
+			if name, _, ok := bytes.Cut(line[1:], []byte(" ")); ok && table != nil {
+				table[string(name)] = span{}
 			}
 		case '-', '[':
-			words = split(words[:0], line)
-			out.add(table, n, words)
+			if table != nil {
+				words = split(words[:0], line)
+				last = c.add(table, last, n, words)
+			}
 		}
 	}
-	return out, cut
+	return c, cut
 }
 
-// add adds a rule, which may have counters in front.
-func (c chains) add(table string, line int, words [][]byte) {
+// add adds a rule, which may have counters in front, and returns its chain. The
+// rule before it belongs to the chain last.
+func (c *chains) add(table map[string]span, last string, line int, words [][]byte) string {
 	if len(words) > 0 && words[0][0] == '[' {
 		words = words[1:]
 	}
 	if len(words) < 2 || string(words[0]) != "-A" {
-		return
+		return last
 	}
-	name := table + "/" + string(words[1])
-	c[name] = append(c[name], readRule(line, words[2:]))
+	if string(words[1]) != last {
+		last = string(words[1])
+	}
+	s := table[last]
+	if s.to != len(c.rules) { // begins, or goes on after others
+		from := len(c.rules)
+		c.rules = append(c.rules, c.rules[s.from:s.to]...)
+		s.from = from
+	}
+	c.rules = append(c.rules, readRule(line, words[2:]))
+	s.to = len(c.rules)
+	table[last] = s
+	return last
 }
 
 // split cuts a line into words. Words in quotes are one, without the quotes.
 func split(words [][]byte, line []byte) [][]byte {
 	for i := 0; i < len(line); {
 		switch c := line[i]; {
-		case c == ' ' || c == '\n' || c == '\r' || c == '\t':
+		case c <= ' ':
 			i++
 		case c == '"':
 			end := quoted(line, i+1)
@@ -124,10 +149,6 @@ func readRule(line int, words [][]byte) rule {
 		if n := r.option(w, arg, not); n > 0 {
 			words = words[min(n, len(words)):]
 		}
-		if w == "--match-set" && len(words) > 0 {
-			r.setDirs = string(words[0])
-			words = words[1:]
-		}
 		not = false
 	}
 	return r
@@ -175,8 +196,7 @@ func (r *rule) rareOption(name, arg string) int {
 		return 0
 	case "--match-set":
 		r.set = arg
-	case "--mark":
-		r.mark = true
+		return 2
 	case "-m", "--comment", "--name", "--mask", "--mode", "--probability":
 	default:
 		return 0 // arguments that follow are no options

@@ -21,7 +21,7 @@ func ReadNFTables(data []byte, family string) (*Family, bool) {
 	if !t.exists {
 		return nil, false
 	}
-	r := &chainReader{chains: t.chains, text: NFT, out: &Family{Entries: map[Frontend]*Entry{}, Cut: t.cut}}
+	r := &chainReader{chains: flat(t.chains), text: NFT, out: &Family{Entries: map[Frontend]*Entry{}, Cut: t.cut}}
 	for _, m := range t.maps {
 		nodePort := strings.HasSuffix(m.Name, "nodeports")
 		if nodePort && t.used["@"+m.Name] {
@@ -49,12 +49,22 @@ func ReadNFTables(data []byte, family string) (*Family, bool) {
 	return r.out, true
 }
 
+// flat returns the rules of chains as those of a table nat.
+func flat(list map[string][]rule) *chains {
+	c := &chains{nat: make(map[string]span, len(list))}
+	for name, rules := range list {
+		c.nat[name] = span{len(c.rules), len(c.rules) + len(rules)}
+		c.rules = append(c.rules, rules...)
+	}
+	return c
+}
+
 // A nftTable is kube-proxy's table as the JSON has it.
 type nftTable struct {
 	exists  bool
 	cut     bool
 	line    int
-	chains  chains // by "nat/name", of all chains
+	chains  map[string][]rule
 	maps    []nftSet
 	timeout map[string]int    // of the sets of affinity, by "@name"
 	hooks   map[string]string // chain at a hook, of type nat
@@ -102,7 +112,7 @@ type nftExpr struct {
 // readTable reads the table of one family. Lines are counted to the end of an
 // object: the bundle has one a line.
 func readTable(data []byte, family string) *nftTable {
-	t := &nftTable{chains: chains{}, timeout: map[string]int{}, hooks: map[string]string{}, lines: map[string]int{}, used: map[string]bool{}, calls: map[string][]string{}}
+	t := &nftTable{chains: map[string][]rule{}, timeout: map[string]int{}, hooks: map[string]string{}, lines: map[string]int{}, used: map[string]bool{}, calls: map[string][]string{}}
 	if !bytes.Contains(data, []byte(`"kube-proxy"`)) {
 		return t
 	}
@@ -157,7 +167,6 @@ func (t *nftTable) object(o *nftObject, family string, line int) {
 
 // rule notes a rule as one of iptables that does the same.
 func (t *nftTable) rule(chain string, exprs []nftExpr, line int) {
-	name := "nat/" + chain
 	r := rule{line: line}
 	for i := range exprs {
 		x := &exprs[i]
@@ -173,7 +182,7 @@ func (t *nftTable) rule(chain string, exprs []nftExpr, line int) {
 		case x.Masquerade != nil:
 			t.calls[chain] = append(t.calls[chain], "masquerade")
 		case x.Set != nil:
-			t.chains[name] = append(t.chains[name], rule{line: line, remembers: true})
+			t.chains[chain] = append(t.chains[chain], rule{line: line, remembers: true})
 			return
 		case x.VMap != nil:
 			t.verdicts(chain, r, x.VMap.Data)
@@ -181,8 +190,8 @@ func (t *nftTable) rule(chain string, exprs []nftExpr, line int) {
 		}
 	}
 	if r.to != "" {
-		r.remembers = slices.ContainsFunc(t.chains[name], func(before rule) bool { return before.remembers })
-		t.chains[name] = append(t.chains[name], r)
+		r.remembers = slices.ContainsFunc(t.chains[chain], func(before rule) bool { return before.remembers })
+		t.chains[chain] = append(t.chains[chain], r)
 		t.calls[chain] = append(t.calls[chain], r.to)
 	}
 }
@@ -217,7 +226,7 @@ func (t *nftTable) verdicts(chain string, r rule, data json.RawMessage) {
 		}
 		if v.Goto != nil {
 			r.to = v.Goto.Target
-			t.chains["nat/"+chain] = append(t.chains["nat/"+chain], r)
+			t.chains[chain] = append(t.chains[chain], r)
 		}
 	}
 }
@@ -322,7 +331,7 @@ func (t *nftTable) element(r *chainReader, f Frontend, verdict string, m nftSet)
 	case strings.HasPrefix(m.Name, "service-"):
 		e := r.out.entry(f)
 		e.At = at
-		r.follow(verdict, everybody, e, 0)
+		r.begin(verdict, e)
 	case strings.HasPrefix(m.Name, "no-endpoint-"):
 		e := r.out.entry(f)
 		e.Refused, e.RefusedAt = Reject, at
