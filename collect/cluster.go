@@ -49,7 +49,7 @@ type ClusterOptions struct {
 // A clusterReader lists resources into a bundle.
 type clusterReader struct {
 	objects  dynamic.Interface
-	versions map[string]string // of the groups that the server has: the preferred one
+	versions map[string][]string // of the groups that the server has, the preferred one first
 	progress func(netns.Event)
 	w        *snapshot.Writer
 }
@@ -123,25 +123,37 @@ func newClusterReader(ctx context.Context, config *rest.Config, w *snapshot.Writ
 		return nil, fmt.Errorf("%w: %s: %w", ErrNoCluster, config.Host, err)
 	}
 	w.SetKubernetes(version.GitVersion)
-	r := &clusterReader{objects: objects, versions: map[string]string{}, w: w}
+	r := &clusterReader{objects: objects, versions: map[string][]string{}, w: w}
 	groups, err := asker.ServerGroups()
 	if err != nil { // some may only list what they know; the rest of the bundle is still worth having
 		return r, ctx.Err()
 	}
 	for _, group := range groups.Groups {
-		r.versions[group.Name] = group.PreferredVersion.Version
+		r.versions[group.Name] = append(r.versions[group.Name], group.PreferredVersion.Version)
+		for _, v := range group.Versions {
+			if v.Version != group.PreferredVersion.Version {
+				r.versions[group.Name] = append(r.versions[group.Name], v.Version)
+			}
+		}
 	}
 	return r, nil
 }
 
-// resource adds one resource.
+// resource adds one resource. Not every version of a group has every resource
+// of it: AdminNetworkPolicies are in another one than ClusterNetworkPolicies.
 func (r *clusterReader) resource(ctx context.Context, res resource) error {
 	start := time.Now()
-	version := res.version
-	if version == "" {
-		version = r.versions[res.group]
+	versions := []string{res.version}
+	if res.version == "" {
+		versions = r.versions[res.group]
 	}
-	items, err := r.list(ctx, res, version)
+	var items []runtime.Object
+	var err error
+	for _, version := range versions {
+		if items, err = r.list(ctx, res, version); !apierrors.IsNotFound(err) {
+			break
+		}
+	}
 	return r.add(res.part(), items, err, start)
 }
 

@@ -256,3 +256,23 @@ func TestAddNode(t *testing.T) {
 	require.Equal(t, write(false), write(false))
 	write(true)
 }
+
+// A group need not have every resource in the version that it prefers.
+func TestResourcesOfOtherVersions(t *testing.T) {
+	const groups = `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"policy.networking.k8s.io","preferredVersion":{"version":"v1alpha2"},
+		"versions":[{"version":"v1alpha2"},{"version":"v1alpha1"}]}]}`
+	const item = `"items":[{"metadata":{"name":"a"},"spec":{"priority":7}}]}`
+	f := newFakeServer(t, map[string]http.HandlerFunc{
+		"/version": text(versionAnswer), "/apis": text(groups), "/api": text(`{"kind":"APIVersions","versions":["v1"]}`),
+		"/apis/policy.networking.k8s.io/v1alpha1/adminnetworkpolicies":   text(`{"kind":"AdminNetworkPolicyList","apiVersion":"policy.networking.k8s.io/v1alpha1",` + item),
+		"/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies": text(`{"kind":"ClusterNetworkPolicyList","apiVersion":"policy.networking.k8s.io/v1alpha2",` + item),
+	})
+	s, _ := collectFrom(t, f)
+	for _, read := range []func() ([]snapshot.AdminPolicy, error){s.AdminNetworkPolicies, s.ClusterNetworkPolicies} {
+		list, err := read()
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.EqualValues(t, 7, list[0].Spec.Priority)
+	}
+	require.Equal(t, nodedump.StatusEmpty, s.Part("cluster/baselineadminnetworkpolicies.policy.networking.k8s.io.yaml").Status)
+}

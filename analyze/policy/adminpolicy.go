@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -160,16 +159,21 @@ func (m *maker) adminPeer(from *snapshot.AdminPolicyPeer) Peer {
 	case from.Nodes != nil:
 		return &nodePeer{nodes: m.selector(from.Nodes)}
 	case len(from.Networks) > 0:
-		p := &networkPeer{}
-		for _, text := range from.Networks {
-			p.networks = append(p.networks, m.prefix(text))
-		}
-		return p
+		return m.networks(from.Networks)
 	case len(from.DomainNames) > 0:
 		return &domainPeer{names: from.DomainNames}
 	}
 	m.bad(errors.New("a peer has no field that is known"))
 	return nil
+}
+
+// networks compiles blocks of addresses.
+func (m *maker) networks(list []string) Peer {
+	var p anyPeer
+	for _, text := range list {
+		p = append(p, &blockPeer{block: m.prefix(text)})
+	}
+	return p
 }
 
 // adminPort compiles a port of v1alpha1.
@@ -245,31 +249,22 @@ func (p *nodePeer) String() string {
 	return "nodes " + p.nodes.String()
 }
 
-// A networkPeer is addresses. Pods and nodes have some, too.
-type networkPeer struct{ networks []netip.Prefix }
+// An anyPeer is what one of several peers is. They are blocks of addresses.
+type anyPeer []Peer
 
 // Match implements Peer.
-func (p *networkPeer) Match(e *End) netfilter.Answer {
-	if !e.IP.IsValid() {
-		return netfilter.Maybe
-	}
-	return yes(slices.ContainsFunc(p.networks, func(n netip.Prefix) bool { return n.Contains(e.IP) }))
-}
-
-// IsBlock implements Block.
-func (*networkPeer) IsBlock() {}
+func (p anyPeer) Match(e *End) netfilter.Answer { return peersHold(p, e) }
 
 // Blocks implements Peer.
-func (p *networkPeer) Blocks() []netip.Prefix { return p.networks }
+func (p anyPeer) Blocks() (out []netip.Prefix) {
+	for _, one := range p {
+		out = append(out, one.Blocks()...)
+	}
+	return out
+}
 
 // String implements Peer.
-func (p *networkPeer) String() string {
-	var list []string
-	for _, n := range p.networks {
-		list = append(list, n.String())
-	}
-	return "addresses " + strings.Join(list, ", ")
-}
+func (p anyPeer) String() string { return list(p) }
 
 // A domainPeer is whatever names resolve to, which the bundle does not tell.
 type domainPeer struct{ names []string }

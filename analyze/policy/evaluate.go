@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
@@ -104,7 +105,7 @@ func (e *evaluation) tier(i int) (out outcome) {
 			case netfilter.Maybe:
 				held = true
 				e.steps = append(e.steps, step{t.tier, p, r, netfilter.Maybe})
-				e.doubts = append(e.doubts, doubt(p, e.direction, r))
+				e.doubts = append(e.doubts, doubt(p, e.direction, r, e.flow))
 				out |= e.do(rules[r].Action, i, p)
 			}
 		}
@@ -119,13 +120,28 @@ func (e *evaluation) tier(i int) (out outcome) {
 	return out | e.from(i+1)
 }
 
-// doubt says that it is open whether a rule holds.
-func doubt(p *Policy, d Direction, rule int) string {
-	why := p.rules(d)[rule].Doubt
+// doubt says why it is open whether a rule holds.
+func doubt(p *Policy, d Direction, rule int, f *Flow) string {
+	r := &p.rules(d)[rule]
+	why := r.Doubt
 	if why == "" {
-		why = "the bundle does not tell whether it holds"
+		why = strings.Join(append(doubtsOf(r.Src, &f.Src), doubtsOf(r.Dst, &f.Dst)...), ", ")
 	}
 	return fmt.Sprintf("%s, %s: %s", p, ruleName(p, d, rule), why)
+}
+
+// doubtsOf says what is not known of an end.
+func doubtsOf(peers []Peer, e *End) (out []string) {
+	for _, p := range peers {
+		switch {
+		case p.Match(e) != netfilter.Maybe:
+		case e.IP.IsValid():
+			out = append(out, fmt.Sprintf("whether %s is one of %s is not known", e, p))
+		default:
+			out = append(out, fmt.Sprintf("the address of %s is not known, and it asks for %s", e, p))
+		}
+	}
+	return out
 }
 
 // do is what an action of policy p leads to.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -59,30 +60,39 @@ func (s *Side) explain(d *decision, f *Flow) {
 	for _, st := range d.steps {
 		s.Asked = append(s.Asked, st.explain(d.direction, f))
 	}
+	s.Why = d.why(f)
+	if d.answer == netfilter.No {
+		s.Change = d.change(f)
+	}
+}
+
+// why is what follows from the policies that were asked.
+func (d *decision) why(f *Flow) string {
 	self := &f.Dst
 	if d.direction == Egress {
 		self = &f.Src
 	}
-	last := len(d.steps) - 1
 	switch {
-	case !d.isolated && self.Pod != nil:
-		s.Why = fmt.Sprintf("no policy selects it for %s: allowed", d.direction)
-	case !d.isolated:
-		s.Why = "policies do not select what has no network of its own in the cluster: allowed"
+	case d.isolated:
+		return d.whyIsolated()
+	case self.Pod != nil:
+		return fmt.Sprintf("no policy selects it for %s: allowed", d.direction)
+	}
+	return "policies do not select what has no network of its own in the cluster: allowed"
+}
+
+func (d *decision) whyIsolated() string {
+	switch {
 	case d.answer == netfilter.Maybe:
-		s.Why = "not known: " + strings.Join(d.doubts, "; ")
-	case d.answer == netfilter.No && len(d.denied) > 0 && d.steps[last].rule < 0:
-		s.Why = fmt.Sprintf("denied: policies isolate it for %s, and no rule of theirs holds", d.direction)
+		return "not known: " + strings.Join(d.doubts, "; ")
+	case d.answer == netfilter.No && d.steps[len(d.steps)-1].rule < 0:
+		return fmt.Sprintf("denied: policies isolate it for %s, and no rule of theirs holds", d.direction)
 	case d.answer == netfilter.No:
-		s.Why = "denied by " + d.denied[0].String()
+		return "denied by " + strings.Join(names(d.denied), ", ")
 	case len(d.allowed) > 0:
-		s.Why = "allowed by " + strings.Join(names(d.allowed), ", ")
-	default:
-		s.Why = "no rule decides it: allowed"
+		return "allowed by " + strings.Join(names(d.allowed), ", ")
 	}
-	if d.answer == netfilter.No {
-		s.Change = d.change(f)
-	}
+	return "no rule decides it: allowed"
 }
 
 func names(policies []*Policy) (out []string) {
@@ -164,8 +174,12 @@ func comments(n *NetworkPolicy, f *Flow, plugin string) (out []string) {
 		self, other *End
 		direction   Direction
 	}{{&f.Src, &f.Dst, Egress}, {&f.Dst, &f.Src, Ingress}} {
-		if side.self.Pod != nil && side.other.Pod == nil && byAddress(side.self.asked(side.direction, n), side.direction) {
+		tiers := side.self.asked(side.direction, n)
+		if side.other.Pod == nil && hasPeer(tiers, side.direction, isBlock) {
 			out = append(out, natComment(plugin, side.direction))
+		}
+		if side.other.IsIPv4 && hasPeer(tiers, side.direction, isFamily) {
+			out = append(out, fmt.Sprintf("%s has no address; it is taken for one of IPv4", side.other))
 		}
 		if side.self.Pod == nil && side.self.Node != "" && side.other.Pod != nil {
 			out = append(out, fmt.Sprintf("%s: pods with the network of their node are the node to policies; its own pods it may always reach, and they it (kubelet's probes)", side.self))
@@ -174,12 +188,12 @@ func comments(n *NetworkPolicy, f *Flow, plugin string) (out []string) {
 	return out
 }
 
-// byAddress reports whether policies have rules for addresses.
-func byAddress(tiers []asked, d Direction) bool {
+// hasPeer reports whether policies have a peer of some form.
+func hasPeer(tiers []asked, d Direction, is func(Peer) bool) bool {
 	for _, t := range tiers {
 		for _, p := range t.policies {
 			for _, r := range p.rules(d) {
-				if slices.ContainsFunc(slices.Concat(r.Src, r.Dst), isBlock) {
+				if slices.ContainsFunc(slices.Concat(r.Src, r.Dst), is) {
 					return true
 				}
 			}
@@ -188,16 +202,10 @@ func byAddress(tiers []asked, d Direction) bool {
 	return false
 }
 
-// A Block is a Peer that asks for addresses rather than for objects.
-type Block interface {
-	Peer
-	IsBlock()
-}
+// isBlock reports whether a peer asks for addresses.
+func isBlock(p Peer) bool { return len(p.Blocks()) > 0 }
 
-func isBlock(p Peer) bool {
-	_, ok := p.(Block)
-	return ok
+// isFamily reports whether a peer asks for all addresses of a family.
+func isFamily(p Peer) bool {
+	return slices.ContainsFunc(p.Blocks(), func(b netip.Prefix) bool { return b.Bits() == 0 })
 }
-
-// IsBlock implements Block.
-func (*blockPeer) IsBlock() {}

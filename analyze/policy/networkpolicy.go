@@ -179,7 +179,13 @@ type blockPeer struct {
 
 // Match implements Peer.
 func (p *blockPeer) Match(e *End) netfilter.Answer {
-	if !e.IP.IsValid() {
+	switch {
+	case e.IP.IsValid():
+	case e.IsIPv4 && p.block.Addr().Is4() && p.block.Bits() == 0 && len(p.except) == 0:
+		return netfilter.Yes
+	case e.IsIPv4 && p.block.Addr().Is6():
+		return netfilter.No
+	default:
 		return netfilter.Maybe
 	}
 	return yes(p.block.Contains(e.IP) && !slices.ContainsFunc(p.except, func(x netip.Prefix) bool { return x.Contains(e.IP) }))

@@ -17,6 +17,7 @@ type NetworkPolicy struct {
 	pods    map[string]*Pod // by "namespace/name"
 	count   int             // of policies
 	ofNodes bool            // some are about nodes
+	hasIPv6 bool            // a pod has such an address
 	missing []string        // what is not known of them
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,7 @@ type End struct {
 	Node       string     // name of the node whose address it is
 	NodeLabels labels.Set // of that node
 	IP         netip.Addr // not valid if it is not known
+	IsIPv4     bool       // IP is not known, and nothing in the cluster has another family
 }
 
 // String names the end: "pod demo/web", "node n1", "8.8.8.8".
@@ -135,7 +137,7 @@ func (n *NetworkPolicy) asked(d Direction, selects func(*Policy) bool) (out []as
 // pods with their node's network are, too) or just an address. A pod that is
 // named needs no address.
 func (n *NetworkPolicy) End(e model.Endpoint) End {
-	out := End{IP: e.IP.Unmap()}
+	out := End{IP: e.IP.Unmap(), IsIPv4: !e.IP.IsValid() && !n.hasIPv6}
 	if e.Type == model.EndpointTypePod && e.Name != "" {
 		if s := n.pods[e.Name]; s != nil {
 			out.Pod = s
@@ -176,6 +178,7 @@ func namedLabels(namespace string, have map[string]string) labels.Set {
 func (n *NetworkPolicy) addPods(pods []*corev1.Pod, namespaces map[string]labels.Set) {
 	classes := map[string]*Class{}
 	for _, pod := range pods {
+		n.hasIPv6 = n.hasIPv6 || slices.ContainsFunc(addressesOf(pod), netip.Addr.Is6)
 		if pod.Spec.HostNetwork {
 			continue
 		}

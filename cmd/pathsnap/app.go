@@ -30,6 +30,7 @@ func newApp(std streams) *cli.App {
 			analyzeCommand(std),
 			checkCommand(std),
 			traceCommand(std),
+			policyCommand(std),
 			{
 				Name:   "version",
 				Usage:  "print the version",

@@ -11,6 +11,7 @@ import (
 	"github.com/pathsnap/pathsnap/collect"
 	"github.com/pathsnap/pathsnap/collect/netns"
 	"github.com/pathsnap/pathsnap/snapshot"
+	"github.com/pathsnap/pathsnap/snapshot/manifests"
 	"github.com/pathsnap/pathsnap/snapshot/rawimport"
 )
 
@@ -64,6 +65,7 @@ func hints() []hint {
 		{snapshot.ErrDamaged, exitUsage, "copy the file again, and as a binary file"},
 		{snapshot.ErrConflict, exitUsage, "leave one of the two out, or collect that part once more"},
 		{snapshot.ErrFormat, exitUsage, "give a file or directory that pathsnap collect or pathsnap bundle import made"},
+		{manifests.ErrNothing, exitUsage, "give a bundle, or a directory with manifests (*.yaml, *.yml, *.json)"},
 		{rawimport.ErrNothing, exitUsage, "docs/bundle-format.md lists the files to import"},
 		{collect.ErrKubeconfig, exitUsage, "look at --kubeconfig and --context; pathsnap collect node needs no API server"},
 		{collect.ErrNoCluster, exitInternal, "look at --kubeconfig and --context; pathsnap collect node needs no API server"},

@@ -25,20 +25,13 @@ type flow struct {
 // flows answers every line of --flows with a line of JSON, and ends as the
 // worst of them.
 func (a *analysis) flows(analyzer *analyze.Analyzer) error {
-	in := a.std.in
-	if name := a.c.String("flows"); name != standard {
-		if isDir(name) {
-			return usagef("--flows %s: a directory, not a file", name)
-		}
-		f, err := os.Open(name)
-		if err != nil {
-			return fmt.Errorf("flows: %w", err)
-		}
-		defer func() { _ = f.Close() }()
-		in = f
+	in, done, err := openLines("flows", a.c.String("flows"), a.std)
+	if err != nil {
+		return err
 	}
+	defer done()
 	code := exitOK
-	err := writeFile(a.c.String("output"), reportPerm, a.std.out, func(w io.Writer) error {
+	err = writeFile(a.c.String("output"), reportPerm, a.std.out, func(w io.Writer) error {
 		return eachLine(in, func(line []byte) error {
 			next, err := answerLine(w, analyzer, line)
 			code = worse(code, next)
@@ -49,6 +42,22 @@ func (a *analysis) flows(analyzer *analyze.Analyzer) error {
 		return err
 	}
 	return status(code)
+}
+
+// openLines opens the file of questions that a flag names; "-" is standard
+// input. The caller calls done.
+func openLines(flag, name string, std streams) (in io.Reader, done func(), err error) {
+	if name == standard {
+		return std.in, func() {}, nil
+	}
+	if isDir(name) {
+		return nil, nil, usagef("--%s %s: a directory, not a file", flag, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return f, func() { _ = f.Close() }, nil
 }
 
 // eachLine calls do for every line of r that is not blank.
