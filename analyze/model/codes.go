@@ -42,6 +42,7 @@ func Codes() []Code {
 		{"route/missing", "A route that the network plugin writes is missing.", "Restart the CNI agent of the node, which writes the route."},
 		{"route/unreachable", "A route refuses the packet.", "Delete the route."},
 		{"service/affinity", "The node's rules keep clients at their endpoints otherwise than the Service's session affinity says.", "Restart kube-proxy on the node."},
+		{"service/health-check", "Nobody listens at the healthCheckNodePort of a Service, so that load balancers leave the node out.", "Restart kube-proxy on the node."},
 		{"service/ipset-missing", "An entry of a Service is not in a set of ipset that kube-proxy's rules go by in the mode ipvs.", "Restart kube-proxy on the node."},
 		{"service/ipvs-address-missing", "The device kube-ipvs0 lacks an address of a Service, so that packets to it do not come to IPVS.", "Restart kube-proxy on the node."},
 		{"service/ipvs-weight", "An endpoint of a Service has the weight 0 in IPVS, and gets no new connections.", "Restart kube-proxy on the node."},

@@ -17,11 +17,11 @@ type choice struct {
 func (k *KubeProxyServiceProcessor) choose(p *port, ipv4 bool, node string) choice {
 	all := keep(p.endpoints, func(e *endpoint) bool { return e.addr.Addr().Is4() == ipv4 })
 	var c choice
-	if p.usesCluster() {
+	if p.usesCluster(ipv4) {
 		c.cluster = orFallback(k.near(keep(all, (*endpoint).usable), node), all)
 		c.any = len(c.cluster) > 0
 	}
-	if p.usesLocal() {
+	if p.usesLocal(ipv4) {
 		local := keep(all, func(e *endpoint) bool { return e.node == node && node != "" })
 		c.local = orFallback(keep(local, (*endpoint).usable), local)
 		c.any = c.any || slices.ContainsFunc(all, func(e *endpoint) bool { return e.usable() || e.fallback() })
@@ -31,10 +31,12 @@ func (k *KubeProxyServiceProcessor) choose(p *port, ipv4 bool, node string) choi
 
 // usesCluster reports whether some packet to p follows the policy Cluster. From
 // inside, packets to external addresses always do.
-func (p *port) usesCluster() bool { return !p.internalLocal || p.external }
+func (p *port) usesCluster(ipv4 bool) bool { return !p.internalLocal || p.external(ipv4) }
 
 // usesLocal reports whether some packet to p follows the policy Local.
-func (p *port) usesLocal() bool { return p.internalLocal || p.externalLocal && p.external }
+func (p *port) usesLocal(ipv4 bool) bool {
+	return p.internalLocal || p.externalLocal && p.external(ipv4)
+}
 
 // orFallback returns ready, or if there is none, those of all that still serve
 // while they terminate.

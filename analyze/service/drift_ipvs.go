@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,17 +143,22 @@ func (w *wish) balanced(at string) [][2]string {
 	if w.local {
 		out = append(out, [2]string{"KUBE-LOAD-BALANCER-LOCAL", at})
 	}
-	for i, r := range w.sourceRanges {
-		if i == 0 {
-			out = append(out, [2]string{"KUBE-LOAD-BALANCER-FW", at})
+	if slices.ContainsFunc(w.sourceRanges, func(r netip.Prefix) bool { return r.Bits() == 0 && r.Addr().Is4() == w.at.Addr.Is4() }) {
+		return out // everybody may use it
+	}
+	fw := false
+	for _, r := range w.sourceRanges {
+		if r.Addr().Is4() != w.at.Addr.Is4() {
+			continue
+		}
+		if !fw {
+			fw, out = true, append(out, [2]string{"KUBE-LOAD-BALANCER-FW", at})
 		}
 		text := r.String()
 		if r.IsSingleIP() {
 			text = r.Addr().String()
 		}
-		if r.Bits() > 0 && r.Addr().Is4() == w.at.Addr.Is4() {
-			out = append(out, [2]string{"KUBE-LOAD-BALANCER-SOURCE-CIDR", at + "," + text})
-		}
+		out = append(out, [2]string{"KUBE-LOAD-BALANCER-SOURCE-CIDR", at + "," + text})
 	}
 	return out
 }

@@ -183,6 +183,27 @@ func TestDriftOfIPVS(t *testing.T) {
 	}
 }
 
+func TestDriftOfHealthChecks(t *testing.T) {
+	k, errs := NewKubeProxyServiceProcessor(open(t, map[string]string{
+		"services": ipvsServices, "endpointslices": ipvsSlices, "nodes": nodes, "configmaps": proxyConfig("mode: ipvs\nclusterCIDR: 10.244.0.0/16\n"),
+	}), owners{}, "")
+	require.Empty(t, errs)
+	for _, tt := range []struct {
+		why, local string
+		want       []string
+	}{
+		{"kube-proxy listens", "*:32000", nil},
+		{"nobody does", "0.0.0.0:22", []string{"warning service/health-check node n1 has nobody who listens at 32000, the healthCheckNodePort of svc demo/lb: load balancers take the node for unfit"}},
+		{"no socket is known", "", nil},
+	} {
+		info := ipvsNode(ipvsBound, ipvsSave, ipvsSets, ipvsTables)
+		if tt.local != "" {
+			info.Sockets = []nodedump.Socket{{Protocol: "tcp", Local: tt.local}}
+		}
+		require.Equal(t, tt.want, tell(k.Drift("n1", info)), tt.why)
+	}
+}
+
 // TestDriftOfAnotherMode: the rules tell what a node runs, the configuration
 // what it should run.
 func TestDriftOfAnotherMode(t *testing.T) {

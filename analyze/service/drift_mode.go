@@ -102,6 +102,7 @@ func (d *drift) run() {
 	}
 	r := d.current(list)
 	d.text, d.server = r.at, r.server
+	d.health()
 	for _, f := range []struct {
 		have *kuberules.Family
 		ipv4 bool

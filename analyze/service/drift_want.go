@@ -3,7 +3,6 @@ package service
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -36,7 +35,7 @@ func (w *wish) String() string { return fmt.Sprintf("%s (%s)", w.port, w.at) }
 // the family have no frontend of it (kube-proxy, serviceToServiceMap).
 func (k *KubeProxyServiceProcessor) wishes(node string, ipv4 bool) (out []wish) {
 	for _, p := range k.ports {
-		if !slices.ContainsFunc(p.addrs.cluster, func(a netip.Addr) bool { return a.Is4() == ipv4 }) {
+		if !p.has(ipv4) {
 			continue
 		}
 		c := k.choose(p, ipv4, node)

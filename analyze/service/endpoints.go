@@ -79,7 +79,7 @@ func (m endpointMap) add(port portName, e *endpoint) {
 
 func (m endpointMap) addSlice(s *discoveryv1.EndpointSlice) (errs []error) {
 	service := s.Namespace + "/" + s.Labels[discoveryv1.LabelServiceName]
-	if s.AddressType == discoveryv1.AddressTypeFQDN {
+	if _, others := s.Labels[labelProxyName]; others || s.AddressType == discoveryv1.AddressTypeFQDN {
 		return nil // kube-proxy does not use them
 	}
 	for i := range s.Endpoints {

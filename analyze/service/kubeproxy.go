@@ -47,7 +47,6 @@ type port struct {
 	number        uint16
 	protocol      corev1.Protocol
 	nodePort      uint16
-	external      bool // it can be reached by another address than the cluster's
 	internalLocal bool
 	externalLocal bool
 	addrs         addresses
@@ -131,9 +130,14 @@ type addresses struct {
 	cluster, external, lb []netip.Addr
 }
 
-// add adds the frontends of s. Headless Services and other names have none.
+// labelProxyName is on Services and EndpointSlices that another program than
+// kube-proxy implements (pkg/proxy/apis, LabelServiceProxyName).
+const labelProxyName = "service.kubernetes.io/service-proxy-name"
+
+// add adds the frontends of s. Headless Services and other names have none, and
+// those that are another program's are left to it.
 func (k *KubeProxyServiceProcessor) add(s *corev1.Service, endpoints endpointMap) []error {
-	if s.Spec.Type == corev1.ServiceTypeExternalName || s.Spec.ClusterIP == "" || s.Spec.ClusterIP == corev1.ClusterIPNone {
+	if _, others := s.Labels[labelProxyName]; others || s.Spec.Type == corev1.ServiceTypeExternalName || s.Spec.ClusterIP == "" || s.Spec.ClusterIP == corev1.ClusterIPNone {
 		return nil
 	}
 	a, errs := addressesOf(s)
@@ -151,15 +155,36 @@ func (k *KubeProxyServiceProcessor) add(s *corev1.Service, endpoints endpointMap
 			externalLocal: s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 			addrs:         a,
 			affinity:      affinity(s),
-			health:        uint16(s.Spec.HealthCheckNodePort),
+			health:        healthPort(s),
 			sourceRanges:  ranges,
 			hasSelector:   len(s.Spec.Selector) > 0,
 		}
-		p.external = p.nodePort != 0 || len(a.external) > 0 || len(a.lb) > 0
 		p.endpoints = endpoints[portName{p.service, p.name, p.protocol}]
 		k.addPort(p, a)
 	}
 	return errs
+}
+
+// healthPort returns the port at which kube-proxy answers load balancers for s
+// (apiservice.NeedsHealthCheck), 0 if it has none.
+func healthPort(s *corev1.Service) uint16 {
+	if s.Spec.Type != corev1.ServiceTypeLoadBalancer || s.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
+		return 0
+	}
+	return uint16(s.Spec.HealthCheckNodePort)
+}
+
+// has reports whether p has a cluster address of a family. Without one
+// kube-proxy gives the Service nothing of that family.
+func (p *port) has(ipv4 bool) bool {
+	return slices.ContainsFunc(p.addrs.cluster, func(a netip.Addr) bool { return a.Is4() == ipv4 })
+}
+
+// external reports whether p can be reached by another address of a family than
+// the cluster's (ServicePort.ExternallyAccessible).
+func (p *port) external(ipv4 bool) bool {
+	of := func(a netip.Addr) bool { return a.Is4() == ipv4 }
+	return p.nodePort != 0 || slices.ContainsFunc(p.addrs.external, of) || slices.ContainsFunc(p.addrs.lb, of)
 }
 
 // affinity returns for how long a client stays with its endpoint.

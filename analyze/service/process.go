@@ -25,11 +25,11 @@ func (k *KubeProxyServiceProcessor) Process(p model.Packet, node string, fromPod
 		return k.unknownPort(q, "kube-proxy translates only tcp, udp and sctp")
 	}
 	at := frontend{q.dst, apiProtocol(p.Protocol), p.Dst.Port()}
-	if to, ok := k.frontends[at]; ok {
+	if to, ok := k.frontends[at]; ok && to.has(q.dst.Is4()) {
 		return k.decide(q, to), true
 	}
 	at.addr = netip.Addr{}
-	if to, ok := k.nodePorts[at]; ok && k.hasNodePorts(q) {
+	if to, ok := k.nodePorts[at]; ok && to.has(q.dst.Is4()) && k.hasNodePorts(q) {
 		return k.decide(q, portal{to, KindNodePort}), true
 	}
 	return k.unknownPort(q, "")
@@ -110,7 +110,7 @@ func (k *KubeProxyServiceProcessor) isPrimary(q asked) bool {
 
 // decide decides about a packet to a port of a Service.
 func (k *KubeProxyServiceProcessor) decide(q asked, to portal) *Decision {
-	d := &Decision{Service: to.service, Port: to.label(), Kind: to.kind, port: to.port}
+	d := &Decision{Service: to.service, Port: to.label(), Kind: to.kind, Affinity: to.affinity, port: to.port}
 	c := k.choose(to.port, q.dst.Is4(), q.node)
 	if !c.any {
 		d.NoEndpoints = true

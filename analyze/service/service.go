@@ -33,6 +33,7 @@ type Decision struct {
 	Port        string // name of the port, or its number if it has no name
 	Kind        string
 	Backends    []Backend // sorted by address
+	Affinity    int       // seconds for which a client stays with the backend that it has got (sessionAffinity ClientIP), 0 if it need not
 	NoPort      bool      // the Service does not have the port
 	NoEndpoints bool      // it has no endpoint on any node: the packet is rejected
 	Dropped     bool      // it has endpoints, and a traffic policy or source range keeps this packet from them

@@ -80,6 +80,11 @@ const services = `
 - {metadata: {namespace: demo, name: localending}, spec: {internalTrafficPolicy: Local, clusterIP: 10.96.0.14, selector: {app: e}, ports: [{port: 80}]}}
 - {metadata: {namespace: demo, name: nodehint}, spec: {clusterIP: 10.96.0.15, selector: {app: z}, ports: [{port: 80}]}}
 - {metadata: {namespace: demo, name: early}, spec: {publishNotReadyAddresses: true, clusterIP: 10.96.0.16, selector: {app: p}, ports: [{port: 80}]}}
+- {metadata: {namespace: demo, name: classed}, spec: {type: LoadBalancer, loadBalancerClass: example.com/lb, trafficDistribution: PreferClose, externalTrafficPolicy: Local, healthCheckNodePort: 32017, clusterIP: 10.96.0.17, selector: {app: np}, ports: [{port: 80, targetPort: http, nodePort: 30017}]}, status: {loadBalancer: {ingress: [{ip: 198.51.100.17, ipMode: VIP}]}}}
+- {metadata: {namespace: demo, name: others, labels: {service.kubernetes.io/service-proxy-name: else}}, spec: {type: NodePort, clusterIP: 10.96.0.18, ports: [{port: 80, nodePort: 30018}]}}
+- {metadata: {namespace: demo, name: v6out}, spec: {internalTrafficPolicy: Local, externalTrafficPolicy: Local, clusterIP: 10.96.0.19, externalIPs: ["2001:db8::19"], ports: [{port: 80}]}}
+- {metadata: {namespace: demo, name: anyone}, spec: {type: LoadBalancer, loadBalancerSourceRanges: [203.0.113.0/24, 0.0.0.0/0], clusterIP: 10.96.0.20, ports: [{port: 80}]}, status: {loadBalancer: {ingress: [{ip: 198.51.100.20}]}}}
+- {metadata: {namespace: demo, name: hand}, spec: {clusterIP: 10.96.0.21, ports: [{port: 80}]}}
 `
 
 const endpointSlices = `
@@ -98,6 +103,12 @@ const endpointSlices = `
 - {metadata: {namespace: demo, name: zoned-1, labels: {kubernetes.io/service-name: zoned}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [10.244.1.2], nodeName: n1, hints: {forZones: [{name: east}]}}, {addresses: [10.244.2.2], nodeName: n2, hints: {forZones: [{name: west}]}}]}
 - {metadata: {namespace: demo, name: nodehint-1, labels: {kubernetes.io/service-name: nodehint}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [10.244.1.2], nodeName: n1, hints: {forNodes: [{name: n1}]}}, {addresses: [10.244.2.2], nodeName: n2, hints: {forNodes: [{name: n2}]}}]}
 - {metadata: {namespace: demo, name: sticky-1, labels: {kubernetes.io/service-name: sticky}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [10.244.1.2], nodeName: n1}, {addresses: [10.244.2.2], nodeName: n2}]}
+- {metadata: {namespace: demo, name: classed-1, labels: {kubernetes.io/service-name: classed}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [10.244.2.2], nodeName: n2}]}
+- {metadata: {namespace: demo, name: classed-2, labels: {kubernetes.io/service-name: classed}}, addressType: IPv4, ports: [{name: "", port: 9090}], endpoints: [{addresses: [10.244.2.3], nodeName: n2}]}
+- {metadata: {namespace: demo, name: v6out-1, labels: {kubernetes.io/service-name: v6out}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [10.244.2.2], nodeName: n2}]}
+- {metadata: {namespace: demo, name: anyone-1, labels: {kubernetes.io/service-name: anyone}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [10.244.2.2], nodeName: n2}]}
+- {metadata: {namespace: demo, name: hand-1, labels: {kubernetes.io/service-name: hand}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [203.0.113.77]}]}
+- {metadata: {namespace: demo, name: hand-2, labels: {kubernetes.io/service-name: hand, service.kubernetes.io/service-proxy-name: else}}, addressType: IPv4, ports: [{name: "", port: 8080}], endpoints: [{addresses: [203.0.113.78]}]}
 - {metadata: {namespace: demo, name: names, labels: {kubernetes.io/service-name: none}}, addressType: FQDN, ports: [{name: "", port: 8080}], endpoints: [{addresses: [example.com]}]}
 `
 
@@ -232,7 +243,7 @@ func TestProcess(t *testing.T) {
 		{"node port on the loopback address of IPv6", "tcp ::1 > [::1]:30080", "n1", "no service"},
 		{"node port of another node: not here", "tcp 10.244.1.7 > 192.168.0.2:30080", "n1", "no service"},
 		{"node port, other protocol", "udp 203.0.113.1 > 192.168.0.1:30080", "n1", "no service"},
-		{"node port, other family", "tcp 2001:db8::1 > [fd00::1]:30080", "n1", "demo/np:80 nodePort NoEndpoints"},
+		{"node port, a family that the Service does not have", "tcp 2001:db8::1 > [fd00::1]:30080", "n1", "no service"},
 
 		{"external Local with endpoint: source is kept", "tcp 203.0.113.1 > 192.168.0.2:30081", "n2", "demo/nplocal:80 nodePort 10.244.2.2:8080"},
 		{"external Local without endpoint", "tcp 203.0.113.1 > 192.168.0.1:30081", "n1", "demo/nplocal:80 nodePort Dropped"},
@@ -255,6 +266,17 @@ func TestProcess(t *testing.T) {
 		{"load balancer address as the source, on a node in the ranges", "tcp 198.51.100.6 > 198.51.100.6:80", "n1", "demo/lb:80 loadBalancer 10.244.2.2:8080+masq"},
 		{"load balancer address as the source, on another node", "tcp 198.51.100.6 > 198.51.100.6:80", "n2", "demo/lb:80 loadBalancer Dropped"},
 		{"source ranges do not count for the cluster address", "tcp 10.244.1.7 > 10.96.0.6:80", "n1", "demo/lb:80 clusterIP 10.244.2.2:8080"},
+		{"load balancer address: ipMode VIP, loadBalancerClass and trafficDistribution say nothing to kube-proxy", "tcp 10.244.1.7 > 198.51.100.17:80", "n1", "demo/classed:80 loadBalancer 10.244.2.2:8080 10.244.2.3:9090"},
+		{"a named target port has its number in each slice", "tcp 10.244.1.7 > 10.96.0.17:80", "n1", "demo/classed:80 clusterIP 10.244.2.2:8080 10.244.2.3:9090"},
+		{"node port of a load balancer", "tcp 203.0.113.1 > 192.168.0.2:30017", "n2", "demo/classed:80 nodePort 10.244.2.2:8080 10.244.2.3:9090"},
+		{"allocateLoadBalancerNodePorts false: no node port", "tcp 203.0.113.1 > 192.168.0.1:0", "n1", "no service"},
+		{"source range of everybody", "tcp 198.18.0.1 > 198.51.100.20:80", "n1", "demo/anyone:80 loadBalancer 10.244.2.2:8080+masq"},
+		{"another program's Service", "tcp 10.244.1.7 > 10.96.0.18:80", "n1", "no service"},
+		{"another program's Service, node port", "tcp 203.0.113.1 > 192.168.0.1:30018", "n1", "no service"},
+		{"no selector, an EndpointSlice by hand; another program's is not used", "tcp 10.244.1.7 > 10.96.0.21:80", "n1", "demo/hand:80 clusterIP 203.0.113.77:8080"},
+		{"internal Local, external address of the other family", "tcp 10.244.1.7 > 10.96.0.19:80", "n1", "demo/v6out:80 clusterIP Dropped"},
+		{"external address of a family that the Service does not have", "tcp 2001:db8::1 > [2001:db8::19]:80", "n1", "demo/v6out:80 externalIP NoPort"},
+		{"healthCheckNodePort is kube-proxy's own", "tcp 203.0.113.1 > 192.168.0.1:32017", "n1", "no service"},
 		{"a load balancer that proxies is not kube-proxy's", "tcp 203.0.113.1 > 198.51.100.7:80", "n1", "no service"},
 	})
 }
@@ -285,11 +307,44 @@ func TestConfigDecides(t *testing.T) {
 		{"nftables: primary is the default", "mode: nftables\n", "tcp 10.244.1.7 > 10.244.1.1:30080", "no service"},
 		{"nftables: not on the loopback address", "mode: nftables\n", "tcp 127.0.0.1 > 127.0.0.1:30080", "no service"},
 		{"localhostNodePorts is off", "iptables: {localhostNodePorts: false}\n", "tcp 127.0.0.1 > 127.0.0.1:30080", "no service"},
+		{"ipvs: internal Local without endpoint", "mode: ipvs\n", "tcp 10.244.1.7 > 10.96.0.4:80", "demo/inlocal:80 clusterIP Dropped"},
+		{"ipvs: external Local from a pod", "mode: ipvs\nclusterCIDR: 10.244.0.0/16\n", "tcp 10.244.1.7 > 192.168.0.1:30081", "demo/nplocal:80 nodePort 10.244.2.2:8080"},
+		{"ipvs: not on the loopback address", "mode: ipvs\n", "tcp 127.0.0.1 > 127.0.0.1:30080", "no service"},
 		{"ipvs: Local without endpoint uses the others", "mode: ipvs\n", "tcp 203.0.113.1 > 192.168.0.1:30081", "demo/nplocal:80 nodePort 10.244.2.2:8080"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			run(t, proxy(t, tt.config), []row{{"", tt.packet, "n1", tt.want}})
 		})
+	}
+}
+
+func TestAffinity(t *testing.T) {
+	k := proxy(t, "")
+	for packet, want := range map[string]int{"tcp 10.244.1.7 > 10.96.0.13:80": 10800, "tcp 10.244.1.7 > 10.96.0.1:80": 0} {
+		d, ok := k.Process(pkt(packet), "n1", true)
+		require.True(t, ok)
+		require.Equal(t, want, d.Affinity, packet)
+	}
+}
+
+// TestHealth: kube-proxy itself answers at healthCheckNodePorts.
+func TestHealth(t *testing.T) {
+	for _, tt := range []struct {
+		why, config, addr, node string
+		ok                      bool
+		want                    Health
+		is200                   bool
+	}{
+		{"a node with endpoints", "", "192.168.0.2:32017", "n2", true, Health{"demo/classed", 2}, true},
+		{"a node without", "", "192.168.0.1:32017", "n1", true, Health{"demo/classed", 0}, false},
+		{"another port", "", "192.168.0.1:32018", "n1", false, Health{}, false},
+		{"a family that the Service does not have", "", "[fd00::1]:32017", "n1", false, Health{}, false},
+		{"not on that address", "nodePortAddresses: [172.16.0.0/12]\n", "192.168.0.1:32017", "n1", false, Health{}, false},
+	} {
+		h, ok := proxy(t, tt.config).Health(netip.MustParseAddrPort(tt.addr), tt.node)
+		require.Equal(t, tt.ok, ok, tt.why)
+		require.Equal(t, tt.want, h, tt.why)
+		require.Equal(t, tt.is200, h.OK(), tt.why)
 	}
 }
 
