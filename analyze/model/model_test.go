@@ -24,7 +24,7 @@ func TestPacket(t *testing.T) {
 func TestIPv6(t *testing.T) {
 	require.True(t, Packet{Dst: end("[2001:db8::1]:80")}.IPv6())
 	require.False(t, Packet{Dst: end("10.0.0.1:80")}.IPv6())
-	require.False(t, Packet{Dst: end("[::ffff:10.0.0.1]:80")}.IPv6(), "an IPv4 address in an IPv6 dress")
+	require.True(t, Packet{Dst: end("[::ffff:10.0.0.1]:80")}.IPv6(), "an IPv4 address in an IPv6 one")
 }
 
 func TestFlowSharesItsPast(t *testing.T) {

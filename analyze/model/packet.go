@@ -111,8 +111,9 @@ func (p Packet) Pop() Packet {
 	return p
 }
 
-// IPv6 reports whether p is an IPv6 packet.
-func (p Packet) IPv6() bool { return p.Dst.Addr().Is6() && !p.Dst.Addr().Is4In6() }
+// IPv6 reports whether p is an IPv6 packet. One that bears an IPv4 address in an
+// IPv6 one (::ffff:0:0/96) is.
+func (p Packet) IPv6() bool { return p.Dst.Addr().Is6() }
 
 // Reply returns the packet of the given kind that answers p: its addresses and
 // ports swapped, the identifier of an echo kept, nothing else.

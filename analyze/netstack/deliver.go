@@ -63,6 +63,8 @@ func (r *run) unreachablePort() {
 func (r *run) listened(m socket.Match) {
 	p := r.f.Packet
 	switch {
+	case p.Protocol == model.TCP && p.Src.Addr().Is4In6() && m.Found: // tcp_v6_conn_request
+		r.end(model.Dropped, "", fmt.Sprintf("no TCP server answers %s, an IPv4 address in IPv6", p.Src.Addr()), m.Evidence)
 	case r.many() && p.Protocol != model.UDP: // tcp_conn_request
 		r.end(model.Dropped, "", fmt.Sprintf("no socket waits for %s to a %s address", p.Protocol, r.cast), r.ns.Info.File)
 	case !m.Known && r.alone:

@@ -24,6 +24,8 @@ func sysctls4() []route.Row {
 		{Name: "net.ipv4.conf.*.bc_forwarding", Class: "open", Note: "where a directed broadcast goes that is passed on is unknown"},
 		{Name: "net.ipv4.conf.*.ignore_routes_with_linkdown", Class: "exact", Note: "next hops without carrier are not used"},
 		{Name: "net.ipv4.ip_no_pmtu_disc", Class: "partly", Note: "what sockets here send may be cut, unless their program wants otherwise, which no dump tells; what is learned of paths is in no dump either"},
+		{Name: "net.ipv4.ip_forward_use_pmtu", Class: "open", Note: "with it, what is forwarded heeds what was learned of paths, which is in no dump"},
+		{Name: "net.ipv4.route.min_pmtu", Class: "open", Note: "bounds what is learned of paths, which is in no dump"},
 		{Name: "net.ipv4.ip_default_ttl", Class: "exact", Note: "of what is sent here"},
 		{Name: "net.ipv4.fwmark_reflect", Class: "exact", Note: "resets, ICMP errors and echo replies bear the mark of what they answer"},
 		{Name: "net.ipv4.tcp_fwmark_accept", Class: "exact", Note: "so does what a listening socket answers"},

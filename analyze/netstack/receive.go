@@ -159,6 +159,9 @@ func (r *run) senseless(dev *nodedump.Interface) bool {
 		return true
 	}
 	switch {
+	case dst.Is6() && dst.IsMulticast() && dst.As16()[1]&0xf == 0: // RFC 4291, 2.7
+		r.end(model.Dropped, "walk/martian", fmt.Sprintf("%s is a group of scope 0, which is reserved", dst), r.ns.at(dev.Line))
+		return true
 	case dev.Kind == "loopback", dev.Kind == "vrf":
 		return false
 	case src.IsLoopback(), dst.IsLoopback(), src.IsMulticast(), dst.IsInterfaceLocalMulticast():

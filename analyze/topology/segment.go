@@ -63,13 +63,20 @@ func (t *Topology) leave(s *segment, out station) {
 	case "bond", "team":
 		t.bonded(s, out)
 	case "vxlan":
-		s.open = s.open || len(out.ns.FDB(out.dev.Name, "00:00:00:00:00:00")) > 0
+		s.open = s.open || overlaid(out)
 	case "dummy":
 	default:
 		if !netstack.Unplugged(out.dev) {
 			s.beyond()
 		}
 	}
+}
+
+// overlaid reports whether a VXLAN device sends a broadcast on, or may answer it
+// itself (arp_reduce).
+func overlaid(out station) bool {
+	proxy := out.dev.VXLAN != nil && out.dev.VXLAN.Proxy
+	return proxy || len(out.ns.FDB(out.dev.Name, "00:00:00:00:00:00")) > 0
 }
 
 // flood follows a broadcast that a bridge gets by one of its ports, or from its

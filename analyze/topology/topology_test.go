@@ -337,3 +337,15 @@ func TestProxies(t *testing.T) {
 		require.Equal(t, tt.want, got, tt.name)
 	}
 }
+
+// A VXLAN device that is a proxy may answer ARP for whom it knows (arp_reduce).
+func TestProxyOfVXLAN(t *testing.T) {
+	for proxy, want := range map[bool]netfilter.Answer{false: netfilter.No, true: netfilter.Maybe} {
+		b := atlas(t)
+		vx := port(dev("vx0", "vxlan", 12, "02:00:00:00:01:0c"), 3)
+		vx.VXLAN = &nodedump.VXLAN{ID: 5, Port: 8472, Proxy: proxy}
+		b.add(t, host, dev("cni0", "bridge", 3, "02:00:00:00:01:00", "10.244.1.1/24"), vx)
+		_, got := New(b).From(host).Resolve(b.NetNS(host), "cni0", netip.MustParseAddr("10.244.1.99"))
+		require.Equal(t, want, got, "proxy %v", proxy)
+	}
+}

@@ -144,5 +144,6 @@ func found(d *device) (*nodedump.Interface, bool) {
 	return d.Interface, true
 }
 
-// clean returns a as the tables hold it: IPv4 as such, no zone.
-func clean(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+// clean returns a as the tables hold it: without a zone. An IPv4 address in an
+// IPv6 one is routed as any IPv6 address.
+func clean(a netip.Addr) netip.Addr { return a.WithZone("") }

@@ -61,7 +61,7 @@ func TestLookupOfANode(t *testing.T) {
 		{"10.244.1.5", "192.0.2.255", "cni0", "broadcast 192.0.2.255 dev eth0 table local scope link src 192.0.2.11 (derived from the address of eth0) | lo 10.244.1.5 netns.json:2"},
 		{"", "127.0.0.53", "", "local 127.0.0.0/8 dev lo table local scope host src 127.0.0.1 (derived from the address of lo) | lo 127.0.0.1 netns.json:1"},
 		{"", "2001:db8::1", "", "default via fe80::1 dev eth0 metric 1024 | eth0 fd00::11 netns.json:21"},
-		{"", "::ffff:10.244.1.7", "", "10.244.1.0/24 dev cni0 proto kernel scope link src 10.244.1.1 | cni0 10.244.1.1 netns.json:12"},
+		{"", "::ffff:10.244.1.7", "", "default via fe80::1 dev eth0 metric 1024 | eth0 fd00::11 netns.json:21"},
 	} {
 		r := f.Lookup(Query{Src: ip(tt.src), Dst: ip(tt.dst), IIf: tt.iif}, nil)
 		require.Equal(t, tt.want, r.Text+" | "+r.Dev+" "+addrText(r.Src)+" "+r.Evidence, tt.dst)
