@@ -1,9 +1,11 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/iptables"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
@@ -46,4 +48,43 @@ func firstMet(r *iptables.Ruleset) (*iptables.Rule, bool) {
 		}
 	}
 	return nil, false
+}
+
+// checkPodRules notes rules that drop or reject in the namespaces of pods, where
+// no agent of the network looks: one note for all pods of a node.
+func checkPodRules(s *scope) {
+	for _, n := range s.read() {
+		var first string
+		var names []string
+		for _, p := range n.pods {
+			if rule, where := refusing(p.ns); rule != "" {
+				names = append(names, fmt.Sprintf("pod %s (%s)", p.name(), rule))
+				first = cmp.Or(first, where)
+			}
+		}
+		if len(names) > 0 {
+			s.find(n.name, model.Suspicion{Level: model.SuspicionLevelInfo, Code: "netfilter/drop", Evidence: first,
+				Message: "rules in pods' own namespaces drop or reject packets: " + several(names), Remedy: "Remove the rules, if they are not meant."})
+		}
+	}
+}
+
+// refusing is the first rule of a namespace that drops or rejects, "" if there is
+// none or the namespace was not collected.
+func refusing(ns *netstack.NetNS) (rule, where string) {
+	if ns == nil {
+		return "", ""
+	}
+	for _, set := range append(ns.Tables(false), ns.Tables(true)...) {
+		for _, table := range set.Tables() {
+			for _, c := range set.Chains(table) {
+				for _, r := range c.Rules {
+					if refuses(r.Raw) {
+						return table + " " + r.Raw, set.Evidence(r)
+					}
+				}
+			}
+		}
+	}
+	return "", ""
 }

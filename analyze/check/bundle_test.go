@@ -84,6 +84,28 @@ func lose(part string, status nodedump.Status) edit {
 	}
 }
 
+// clone adds a node that is like node2 in all but names and addresses.
+func clone(name, number string) edit {
+	change := strings.NewReplacer("node2", name, "10.244.2.", "10.244."+number+".", "172.31.0.12", "172.31.0.1"+number, "demo_", "demo_"+number,
+		"name: c\n", "name: "+number+"c\n", "name: d\n", "name: "+number+"d\n", "name: loopback\n", "name: "+number+"loopback\n",
+		`"name": "c"`, `"name": "`+number+`c"`, `"name": "d"`, `"name": "`+number+`d"`, `"name": "loopback"`, `"name": "`+number+`loopback"`,
+		"ca:35:72:b7:0d:2e", "ca:35:72:b7:0d:0"+number, `"uid": "`, `"uid": "`+number, "uid: ", "uid: x"+number)
+	return func(b *bundle) {
+		for _, part := range names(b.parts) {
+			if rest, ok := strings.CutPrefix(part, "nodes/node2/"); ok {
+				b.parts["nodes/"+name+"/"+strings.ReplaceAll(rest, "demo_", "demo_"+number)] = []byte(change.Replace(string(b.parts[part])))
+			}
+		}
+		for _, list := range []string{"cluster/nodes.yaml", "cluster/pods.yaml"} {
+			for item := range strings.SplitSeq(string(b.parts[list]), "\n- apiVersion: v1\n") {
+				if strings.Contains(item, "name: node2\n") || strings.Contains(item, "nodeName: node2\n") {
+					b.parts[list] = []byte(strings.TrimSuffix(string(b.parts[list]), "\n") + "\n- apiVersion: v1\n" + change.Replace(item))
+				}
+			}
+		}
+	}
+}
+
 func names(parts map[string][]byte) (list []string) {
 	for name := range parts {
 		list = append(list, name)

@@ -138,6 +138,10 @@ var checkRows = []row{
 		[]string{"critical address/overlap node1"}, "cluster/nodes.yaml", "the pod CIDR 10.244.1.0/24 of node node1 overlaps with the address 10.244.1.200 of svc demo/a"},
 	{"ranges", "of pods and nodes", []edit{sub("cluster/nodes.yaml", "10.244.2.0/24", "172.31.0.128/25")},
 		[]string{"critical address/overlap node2", "critical address/overlap node2"}, "cluster/nodes.yaml", "overlaps with the network 172.31.0.0/24 of node node1"},
+	{"pod-rules", "a pod that drops", []edit{put("nodes/node1/netns/demo_a/iptables-save.txt", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n")},
+		[]string{"info netfilter/drop node1"}, "nodes/node1/netns/demo_a/iptables-save.txt:3", "pod demo/a (filter -A INPUT -p tcp -j DROP)"},
+	{"odd-node", "one of two nodes with another sysctl", []edit{sysctl("net.ipv4.conf.all.route_localnet", "1", "0")},
+		[]string{"info odd/sysctl"}, host1 + ":", "nodes node1 and node2"},
 	{"conntrack", "eight tenths are fine", []edit{put("nodes/node1/netns/host/conntrack.json", `{"count":8,"max":10,"entries":[]}`)}, nil, "", ""},
 }
 

@@ -7,50 +7,44 @@ import (
 )
 
 // against compares what nodes have. It returns the value of the majority and the
-// nodes that have another one, where those are few: at most a third. most is ""
+// nodes that have another one, where those are few: at most a third. ok is false
 // if all agree, if nobody can say who is odd, or if there are fewer than three.
-func against(values map[string]string) (most string, odd map[string]bool) {
+func against(values map[string]string) (most string, odd map[string]bool, ok bool) {
 	count := map[string]int{}
 	for _, v := range values {
 		count[v]++
 	}
 	if len(count) < 2 || len(values) < 3 {
-		return "", nil
+		return "", nil, false
 	}
 	for _, v := range slices.Sorted(maps.Keys(count)) {
 		if 3*(len(values)-count[v]) <= len(values) {
-			most = v
+			most, ok = v, true
 		}
 	}
-	if most == "" {
-		return "", nil
+	if !ok {
+		return "", nil, false
 	}
 	odd = map[string]bool{}
 	for n, v := range values {
 		odd[n] = v != most
 	}
-	return most, odd
+	return most, odd, true
 }
 
-// extreme is for two nodes: the one with the smaller number is the odd one.
-func extreme(values map[string]string) (most string, odd map[string]bool) {
-	least, largest := 0, 0
+// smaller returns the largest of the numbers that nodes have, and the nodes that
+// have less. ok is false if all agree.
+func smaller(values map[string]string) (largest string, odd map[string]bool, ok bool) {
+	most := 0
 	for _, v := range values {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return "", nil
+		if n, err := strconv.Atoi(v); err == nil {
+			most = max(most, n)
 		}
-		if least == 0 || n < least {
-			least = n
-		}
-		largest = max(largest, n)
 	}
-	if least == largest {
-		return "", nil
-	}
-	odd = map[string]bool{}
+	largest, odd = strconv.Itoa(most), map[string]bool{}
 	for n, v := range values {
-		odd[n] = v == strconv.Itoa(least)
+		odd[n] = v != largest
+		ok = ok || odd[n]
 	}
-	return strconv.Itoa(largest), odd
+	return largest, odd, ok
 }

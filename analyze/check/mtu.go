@@ -164,12 +164,12 @@ func (s *scope) nodesAgree() {
 		for _, m := range networks[p] {
 			values[m.node.name] = fmt.Sprint(m.dev.MTU)
 		}
-		most, odd := against(values)
-		if most == "" {
-			most, odd = extreme(values)
+		most, odd, ok := against(values)
+		if !ok {
+			most, odd, ok = smaller(values)
 		}
 		for _, m := range networks[p] {
-			if !odd[m.node.name] {
+			if !ok || !odd[m.node.name] {
 				continue
 			}
 			s.find(m.node.name, model.Suspicion{Level: model.SuspicionLevelWarning, Code: "mtu/mismatch", Evidence: at(m.node.ns, m.dev),

@@ -22,7 +22,10 @@ func rows() []row {
 		{"conntrack", "tables of connections that are nearly full", []string{"conntrack/full", "conntrack/nearly-full"}, checkConntrack},
 		{"mtu", "tunnels and pods that send more than the device below takes, and nodes that differ", []string{"mtu/mismatch", "mtu/too-small"}, checkMTU},
 		{"backends", "rules of iptables-legacy that packets meet beside those of iptables-nft", []string{"netfilter/mixed-backends"}, checkBackends},
+		{"pod-rules", "rules in the pods' own namespaces that drop or reject", []string{"netfilter/drop"}, checkPodRules},
 		{"addresses", "addresses that two pods, nodes or Services have", []string{"address/duplicate"}, checkAddresses},
 		{"ranges", "pod CIDRs that overlap with each other, with Services or with the nodes' network", []string{"address/overlap"}, checkRanges},
+		{"odd-node", "nodes that ought to be alike and differ: rules, routes, sysctls, MTUs, versions",
+			[]string{"odd/mtu", "odd/routes", "odd/rules", "odd/software", "odd/sysctl"}, checkOdd},
 	}
 }
