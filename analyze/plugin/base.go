@@ -62,7 +62,9 @@ func (n *BasePluginNode) Respond(v *model.Visit) ([]model.Transmission, error) {
 // what became of it instead.
 func (n *BasePluginNode) compare(upstream *model.Link, ways []passage) ([]model.Transmission, error) {
 	out := transmissions(ways)
+	alike := agree(ways)
 	for _, w := range ways {
+		w.alike = alike
 		p := innermost(w)
 		if p.Kind == model.KindError {
 			n.judge(w, nil, false)
@@ -267,10 +269,24 @@ func (r *Reality) reportEnd(w passage, said []model.Suspicion) {
 	r.Vertex.Report(model.Suspicion{Level: doubted(w, model.SuspicionLevelFatal), Code: o.Code, Message: o.Reason, Evidence: o.Evidence, Remedy: o.Remedy})
 }
 
+// agree reports whether the ways differ by one thing that is not known, and
+// all lead to the same: then it does not matter.
+func agree(ways []passage) bool {
+	if len(ways) < 2 {
+		return false
+	}
+	first := ways[0].outcome
+	return !slices.ContainsFunc(ways, func(w passage) bool {
+		o := w.outcome
+		return len(o.Doubts) != 1 || o.Doubts[0] != first.Doubts[0] || o.Share != 1 || o.Disposition != first.Disposition ||
+			o.Dev != first.Dev || o.Packet.String() != first.Packet.String()
+	})
+}
+
 // doubted is the level of a suspicion about a way that the packet may not take
 // at all: what is not known is no cause.
 func doubted(w passage, level model.SuspicionLevel) model.SuspicionLevel {
-	if len(w.outcome.Doubts) > 0 {
+	if len(w.outcome.Doubts) > 0 && !w.alike {
 		return min(level, model.SuspicionLevelWarning)
 	}
 	return level

@@ -79,8 +79,11 @@ func (h *Host) ToService(upstream *model.Link, _ model.Endpoint, protocol model.
 	got, seen := translatedTo(upstream.From, h.reality.NS.ID, p)
 	if seen {
 		for _, s := range env.Services.Validate(p, want, got, h.Info.NodeName) {
-			h.findings.Report(s)
+			if s.Code != "service/not-translated" || !endedEarly(upstream.From) {
+				h.findings.Report(s)
+			}
 		}
+		h.reportUnmasked(upstream, want, got)
 	}
 	if len(want.Backends) == 0 {
 		return nil, ErrNoOpinion

@@ -48,6 +48,7 @@ type passage struct {
 	visit        *model.Visit
 	outcome      netstack.Outcome
 	transmission *model.Transmission // nil unless it went on
+	alike        bool                // whatever is not known, the other ways end as this one
 }
 
 func transmissions(ways []passage) (out []model.Transmission) {
