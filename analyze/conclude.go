@@ -110,7 +110,7 @@ func (c *conversation) suspicions(d *report.Diagnosis) (all []model.Suspicion) {
 	for i := from; i < len(all); i++ {
 		all[i].Level = min(all[i].Level, model.SuspicionLevelWarning)
 	}
-	all = append(all, c.policies()...)
+	all = c.comparePolicies(all)
 	slices.SortStableFunc(all, func(a, b model.Suspicion) int { return int(b.Level) - int(a.Level) })
 	return all
 }
@@ -138,23 +138,6 @@ func (c *conversation) astray(all []model.Suspicion) int {
 		}
 	}
 	return len(all)
-}
-
-// policies are the NetworkPolicies that deny what was asked. Policies speak of
-// pods, so a Service is asked about by its backends.
-func (c *conversation) policies() (all []model.Suspicion) {
-	for _, b := range c.branches {
-		dst, port := c.dst, c.dst.Port
-		if v := b.request; v.Disposition == model.Delivered {
-			dst, port = c.ips.Endpoint(v.Served.Dst.Addr(), v.Served.Dst.Port()), v.Served.Dst.Port()
-		}
-		for _, s := range c.policy.Suspicions(c.src, dst, port, c.protocol, false) {
-			if !slices.ContainsFunc(all, func(o model.Suspicion) bool { return o.Code == s.Code && o.Message == s.Message }) {
-				all = append(all, s)
-			}
-		}
-	}
-	return all
 }
 
 // assumed is what was taken for granted about the namespaces that were

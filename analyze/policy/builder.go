@@ -50,6 +50,21 @@ func (b *builder) read(s source) {
 	s.read(b)
 }
 
+// unread returns the parts of the bundle with policies of Calico that no source
+// reads.
+func (b *builder) unread() (out []string) {
+	for _, group := range []string{"crd.projectcalico.org", "projectcalico.org"} {
+		for _, plural := range []string{"networkpolicies", "globalnetworkpolicies"} {
+			resource := plural + "." + group
+			read := slices.ContainsFunc(sources(), func(s source) bool { return s.resource == resource })
+			if p := b.snap.Part("cluster/" + resource + ".yaml"); !read && p.Status != nodedump.StatusEmpty && p.Status != nodedump.StatusNotCollected {
+				out = append(out, p.File)
+			}
+		}
+	}
+	return out
+}
+
 // bad keeps what could not be read or understood; nil is nothing.
 func (b *builder) bad(err error) {
 	if err != nil {

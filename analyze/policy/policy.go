@@ -19,6 +19,7 @@ type NetworkPolicy struct {
 	ofNodes bool            // some are about nodes
 	hasIPv6 bool            // a pod has such an address
 	missing []string        // what is not known of them
+	unread  []string        // parts with policies of kinds that are not read
 }
 
 // New compiles the policies of snap once; Check only looks up. What could not
@@ -33,6 +34,7 @@ func New(snap *snapshot.Snapshot, ips *k8s.IPCache) (n *NetworkPolicy, errs []er
 		n.count += len(t.Policies)
 		n.ofNodes = n.ofNodes || slices.ContainsFunc(t.Policies, func(p *Policy) bool { return p.Node != nil })
 	}
+	n.unread = b.unread()
 	if n.count > 0 {
 		namespaces, err := snap.Namespaces()
 		b.bad(err)

@@ -295,30 +295,69 @@ func TestWithoutPolicies(t *testing.T) {
 	require.Equal(t, Verdict{Unknown: []string{"cluster/networkpolicies.yaml: not-collected"}}, v)
 }
 
-func TestSuspicions(t *testing.T) {
+func TestCompare(t *testing.T) {
 	n, ips := compiled(t, `
 - {metadata: {namespace: demo, name: quiet}, spec: {podSelector: {matchLabels: {app: client}}, policyTypes: [Egress]}}
 - {metadata: {namespace: demo, name: closed}, spec: {podSelector: {matchLabels: {app: web}}}}
+- {metadata: {namespace: demo, name: db}, spec: {podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}]}]}}
 `)
-	src, dst, port, protocol := ends(t, ips, "demo/client > demo/web:80|tcp")
+	compare := func(conversation string, r Reality) []model.Suspicion {
+		src, dst, port, protocol := ends(t, ips, conversation)
+		return n.Compare(src, dst, port, protocol, r)
+	}
+	const felix = "Calico's Felix"
+	stopped := Reality{Agent: felix, Rule: "filter/cali-tw-x -j DROP", Evidence: "rules:7", Met: felix, On: model.Hop{Type: model.NetNodeTypeNode, ID: "n1"}}
 	require.Equal(t, []model.Suspicion{
 		{
-			Level: model.SuspicionLevelWarning, Code: "policy/denied",
-			Message: "pod demo/client is isolated for egress by NetworkPolicy demo/quiet: no rule allows tcp port 80 to pod demo/web",
-			Remedy:  "If it is meant to pass, add an egress rule for tcp port 80 to pod demo/web to NetworkPolicy demo/quiet.",
+			Level: model.SuspicionLevelFatal, Code: "policy/denied", On: stopped.On, Evidence: "rules:7",
+			Message: "pod demo/client is isolated for egress by NetworkPolicy demo/quiet: no rule allows TCP 80 to pod demo/web",
+			Remedy:  `If it is meant to pass, add to egress of NetworkPolicy demo/quiet: {to: [{podSelector: {matchLabels: {app: "web"}}}], ports: [{protocol: TCP, port: 80}]}`,
 		},
 		{
-			Level: model.SuspicionLevelWarning, Code: "policy/denied",
-			Message: "pod demo/web is isolated for ingress by NetworkPolicy demo/closed: no rule allows tcp port 80 from pod demo/client",
-			Remedy:  "If it is meant to pass, add an ingress rule for tcp port 80 from pod demo/client to NetworkPolicy demo/closed.",
+			Level: model.SuspicionLevelFatal, Code: "policy/denied", On: stopped.On, Evidence: "rules:7",
+			Message: "pod demo/web is isolated for ingress by NetworkPolicy demo/closed: no rule allows TCP 80 from pod demo/client",
+			Remedy:  `If it is meant to pass, add to ingress of NetworkPolicy demo/closed: {from: [{podSelector: {matchLabels: {app: "client"}}}], ports: [{protocol: TCP, port: 80}]}`,
 		},
-	}, n.Suspicions(src, dst, port, protocol, true))
+	}, compare(clientToWeb, stopped))
 
-	got := n.Suspicions(src, dst, port, protocol, false)
-	require.Len(t, got, 2)
-	require.Equal(t, "policy/not-enforced", got[0].Code)
-	require.Equal(t, model.SuspicionLevelInfo, got[0].Level)
+	for why, tt := range map[string]struct {
+		conversation string
+		reality      Reality
+		want         string // level and code of each
+	}{
+		"denied, and it passes where nobody enforces policies": {"demo/db > demo/web:80|tcp", Reality{Passed: true}, "info policy/not-enforced"},
+		"denied, and an agent's rules let it pass":             {"demo/db > demo/web:80|tcp", Reality{Passed: true, Met: felix}, "warning policy/not-enforced"},
+		"denied, and stopped by something else":                {"demo/db > demo/web:80|tcp", Reality{}, "warning policy/denied"},
+		"allowed, and it passes":                               {"demo/db > other/web:80|tcp", Reality{Passed: true, Met: felix}, ""},
+		"allowed, and stopped by something else":               {"demo/db > other/web:80|tcp", Reality{}, ""},
+		"allowed, and an agent stops it":                       {"demo/web > demo/db:5432|tcp", stopped, "fatal policy/not-programmed"},
+		"no policy, and an agent stops it":                     {"demo/db > other/web:80|tcp", stopped, "fatal policy/not-programmed"},
+		"its own node, and an agent stops it":                  {"192.168.0.1 > demo/web:80|tcp", stopped, "fatal policy/not-programmed"},
+	} {
+		got := ""
+		for _, s := range compare(tt.conversation, tt.reality) {
+			got += s.Level.String() + " " + s.Code
+		}
+		require.Equal(t, tt.want, got, why)
+	}
+}
 
-	src, dst, port, protocol = ends(t, ips, "demo/db > other/web:80|tcp")
-	require.Empty(t, n.Suspicions(src, dst, port, protocol, true))
+func TestAgentOf(t *testing.T) {
+	for where, want := range map[string]string{
+		"filter/cali-tw-cali12":                  "Calico's Felix",
+		"ip calico/filter-cali-fw-cali12":        "Calico's Felix",
+		"filter/cali-from-wl-dispatch":           "Calico's Felix",
+		"raw/cali-PREROUTING":                    "",
+		"filter/KUBE-POD-FW-ABC":                 "kube-router",
+		"filter/KUBE-NWPLCY-ABC":                 "kube-router",
+		"filter/KUBE-FORWARD":                    "",
+		"filter/WEAVE-NPC-EGRESS":                "Weave Net's policy controller",
+		"inet kube-network-policies/postrouting": "kube-network-policies",
+		"inet kindnet-network-policies/forward":  "kindnet",
+		"filter/FORWARD":                         "",
+		"filter/cali-FORWARD jump cali-tw-x":     "Calico's Felix",
+		"":                                       "",
+	} {
+		require.Equal(t, want, AgentOf(where), where)
+	}
 }

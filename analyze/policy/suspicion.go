@@ -7,67 +7,101 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/model"
 )
 
-// Suspicions reports a conversation that the policies deny, once for each
-// direction. Enforced says whether the network enforces policies: if it does
-// not, the denial has no effect.
-func (n *NetworkPolicy) Suspicions(src, dst model.Endpoint, port uint16, protocol model.Protocol, enforced bool) (out []model.Suspicion) {
-	v := n.Check(src, dst, port, protocol)
-	if v.Allowed || len(v.Unknown) > 0 {
+// A Reality is what the network did with a conversation.
+type Reality struct {
+	Passed bool // it came to where policies allow or deny it
+
+	// Agent is who wrote the rule that stopped it, "" if it was not a rule of an
+	// agent of policies; Rule and Evidence are that rule and its place.
+	Agent, Rule, Evidence string
+	Met                   string // the agent whose rules it met without being stopped, "" for none
+	On                    model.Hop
+}
+
+// Compare reports where policies and reality differ, and what policies deny,
+// once for each direction. The first is what explains a conversation that was
+// stopped.
+func (n *NetworkPolicy) Compare(src, dst model.Endpoint, port uint16, protocol model.Protocol, r Reality) []model.Suspicion {
+	f := &Flow{Src: n.End(src), Dst: n.End(dst), Port: port, Protocol: protocol}
+	v := n.CheckFlow(f)
+	switch {
+	case len(v.Unknown) > 0 || len(n.unread) > 0:
 		return nil
+	case !v.Allowed:
+		return n.denials(f, r)
+	case r.Agent != "":
+		return []model.Suspicion{notProgrammed(f, &v, r)}
 	}
-	what := string(protocol)
-	if protocol.HasPorts() {
-		what = fmt.Sprintf("%s port %d", protocol, port)
+	return nil
+}
+
+// notProgrammed is about a rule that stops what policies allow.
+func notProgrammed(f *Flow, v *Verdict, r Reality) model.Suspicion {
+	why := "no policy isolates its ends"
+	switch {
+	case v.Why != "":
+		why = v.Why
+	case len(v.AllowedBy) > 0:
+		why = "allowed by " + strings.Join(v.AllowedBy, ", ")
 	}
-	for _, side := range []struct {
-		direction   Direction
-		pod, toward string
-	}{{Egress, name(src), "to " + name(dst)}, {Ingress, name(dst), "from " + name(src)}} {
-		policies := v.denied(side.direction)
-		if len(policies) == 0 {
+	return model.Suspicion{
+		Level: model.SuspicionLevelFatal, Code: "policy/not-programmed", On: r.On, Evidence: r.Evidence,
+		Message: fmt.Sprintf("policies allow %s from %s to %s (%s), and %s stops it by a rule of its own: %s", f.portText(), &f.Src, &f.Dst, why, r.Agent, r.Rule),
+		Remedy:  fmt.Sprintf("See whether %s runs on the node and what it logs: its rules are older than the policies and pods, or were not written.", r.Agent),
+	}
+}
+
+// denials are the directions in which policies deny a flow.
+func (n *NetworkPolicy) denials(f *Flow, r Reality) (out []model.Suspicion) {
+	for _, d := range []*decision{n.evaluate(f, Egress), n.evaluate(f, Ingress)} {
+		if len(d.denied) == 0 {
 			continue
 		}
+		self, toward := &f.Dst, "from "+f.Src.String()
+		if d.direction == Egress {
+			self, toward = &f.Src, "to "+f.Dst.String()
+		}
+		pod := self.String()
 		s := model.Suspicion{
-			Level: model.SuspicionLevelWarning, Code: "policy/denied",
-			Message: fmt.Sprintf("%s is isolated for %s by %s: no rule allows %s %s",
-				side.pod, side.direction, several(policies), what, side.toward),
-			Remedy: fmt.Sprintf("If it is meant to pass, add an %s rule for %s %s to NetworkPolicy %s.", side.direction, what, side.toward, policies[0]),
+			Level: model.SuspicionLevelWarning, Code: "policy/denied", On: r.On, Evidence: r.Evidence,
+			Message: fmt.Sprintf("%s is isolated for %s by %s: no rule allows %s %s", pod, d.direction, several(names(d.denied)), f.portText(), toward),
 		}
-		if !enforced {
-			s.Level, s.Code = model.SuspicionLevelInfo, "policy/not-enforced"
-			s.Message += "; this network does not enforce that"
-			s.Remedy = "Install a policy engine, if the policy is meant."
+		if last := d.steps[len(d.steps)-1]; last.rule >= 0 {
+			s.Message = fmt.Sprintf("%s of %s denies %s %s for %s", ruleName(last.policy, d.direction, last.rule), last.policy, f.portText(), toward, pod)
 		}
-		out = append(out, s)
+		if self.Pod != nil && r.On == (model.Hop{}) {
+			s.On = model.Hop{Type: model.NetNodeTypePod, ID: self.Pod.Name}
+		}
+		if change := d.change(f); change != "" {
+			s.Remedy = "If it is meant to pass, " + change
+		}
+		out = append(out, r.judge(s))
 	}
 	return out
 }
 
-// denied returns the names in DeniedBy of one direction.
-func (v *Verdict) denied(d Direction) (out []string) {
-	for _, text := range v.DeniedBy {
-		if policy, ok := strings.CutPrefix(text, string(d)+" "); ok {
-			out = append(out, policy)
-		}
+// judge says what reality makes of a denial.
+func (r *Reality) judge(s model.Suspicion) model.Suspicion {
+	switch {
+	case r.Agent != "":
+		s.Level = model.SuspicionLevelFatal
+	case r.Passed && r.Met != "":
+		s.Level, s.Code = model.SuspicionLevelWarning, "policy/not-enforced"
+		s.Message += fmt.Sprintf("; the rules of %s let it pass", r.Met)
+		s.Remedy = fmt.Sprintf("If the policy is meant, see whether %s runs on the node and what it logs.", r.Met)
+	case r.Passed:
+		s.Level, s.Code = model.SuspicionLevelInfo, "policy/not-enforced"
+		s.Message += "; this network does not enforce that"
+		s.Remedy = "Install a policy engine, if the policy is meant."
 	}
-	return out
-}
-
-func name(e model.Endpoint) string {
-	if e.Name == "" {
-		return e.IP.String()
-	}
-	return string(e.Type) + " " + e.Name
+	return s
 }
 
 // several names up to three policies and counts the rest.
 func several(policies []string) string {
 	const most = 3
-	switch {
-	case len(policies) == 1:
-		return "NetworkPolicy " + policies[0]
-	case len(policies) <= most:
-		return "NetworkPolicies " + strings.Join(policies, ", ")
+	if len(policies) <= most {
+		return strings.Join(policies, ", ")
 	}
-	return fmt.Sprintf("NetworkPolicies %s and %d more", strings.Join(policies[:most], ", "), len(policies)-most)
+	return fmt.Sprintf("%s and %d more", strings.Join(policies[:most], ", "), len(policies)-most)
 }
