@@ -50,6 +50,9 @@ func (r *Drifter) Drift(node string, info *nodedump.NetNSInfo) []model.Suspicion
 		d.notChecked(fmt.Sprintf("the Services are not known: %v", r.k.unread), "")
 		return d.out
 	}
+	if r.k.blind {
+		d.notChecked("the endpoints of the Services are not known", "")
+	}
 	d.run()
 	return d.grouped()
 }

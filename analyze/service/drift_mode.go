@@ -229,7 +229,7 @@ func (d *drift) sources() []nodedump.Part {
 	case ModeIPTables:
 		return []nodedump.Part{d.info.IPTables}
 	}
-	return []nodedump.Part{d.info.IPTables, d.info.NFT, d.info.IPVS}
+	return []nodedump.Part{d.info.IPTables, d.info.NFT} // IPVS has its device
 }
 
 func (d *drift) none(message, evidence string) {

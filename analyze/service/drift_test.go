@@ -141,6 +141,8 @@ func TestDriftOfIPTables(t *testing.T) {
 			"critical service/not-translated node node1 rejects packets to svc demo/a:80 (10.96.10.1:80/tcp) as if it had no endpoint; it should go to 10.244.1.2:8080 (pod demo/a)"}},
 		{"a Service that was deleted", "+ -A KUBE-SERVICES -d 10.96.10.77/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-RORMVKIRIPALLZHX", []string{
 			"warning service/stale-service node node1 still translates 10.96.10.77:80/tcp, which no Service has"}},
+		{"an endpoint behind one that takes all", "~ (-A KUBE-SVC-XRY76EGRC3BSCIIJ .*)-m statistic --mode random --probability \\S+ => ${1}", []string{
+			"warning service/missing-endpoint node node1 does not send svc demo/web:80 (10.96.10.4:80/tcp) to its endpoint 10.244.2.2:8080 (pod demo/c)"}},
 		{"the mode userspace has left rules", "+ -A KUBE-PORTALS-CONTAINER -d 10.96.10.77/32 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 40000", []string{
 			"critical service/other-proxy-mode node node1 has rules of kube-proxy's mode userspace beside those of its present mode: nobody keeps them up to date, and packets meet both"}},
 		{"no rules", "- -A KUBE-", []string{
@@ -188,4 +190,31 @@ func TestDriftOfNodesThatCannotBeCompared(t *testing.T) {
 			require.Equal(t, []string{tt.want}, tell(k.Drift("node1", &info)))
 		})
 	}
+}
+
+// TestDriftOfTwoBackends: rules of iptables-legacy count beside those of nft.
+func TestDriftOfTwoBackends(t *testing.T) {
+	snap, k := bundle(t, "flannel-vxlan")
+	info := *host(t, snap, "node1")
+	info.IPTablesLegacy = info.IPTables
+	info.IPTablesLegacy.Data = []byte("*nat\n-A KUBE-SERVICES -d 10.96.0.99/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-X\nCOMMIT\n")
+	require.Equal(t, []string{
+		"critical service/other-proxy-mode node node1 has rules of kube-proxy's mode iptables, in iptables-legacy, beside those of its mode iptables: nobody keeps them up to date, and packets meet both",
+	}, tell(k.Drift("node1", &info)))
+}
+
+// TestDriftWithoutObjects: what is not known is not compared.
+func TestDriftWithoutObjects(t *testing.T) {
+	snap, _ := bundle(t, "flannel-vxlan")
+	info := host(t, snap, "node1")
+	k, _ := NewKubeProxyServiceProcessor(open(t, map[string]string{"nodes": nodes, "services": "[]"}), owners{}, "")
+	require.Equal(t, "info service/not-checked the rules of node node1 were not compared with the Services: the endpoints of the Services are not known", tell(k.Drift("node1", info))[0])
+
+	k, _ = NewKubeProxyServiceProcessor(open(t, map[string]string{"nodes": nodes}), owners{}, "")
+	got := tell(k.Drift("node1", info))
+	require.Len(t, got, 1)
+	require.Contains(t, got[0], "info service/not-checked the rules of node node1 were not compared with the Services: the Services are not known: ")
+
+	k, _ = NewKubeProxyServiceProcessor(open(t, map[string]string{"nodes": nodes, "services": "[]", "endpointslices": "[]"}), owners{}, "")
+	require.Equal(t, []string{"info service/not-checked the rules of node n1 were not compared with the Services: nothing in the bundle shows kube-proxy"}, tell(k.Drift("n1", nftNode(""))))
 }

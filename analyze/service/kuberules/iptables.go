@@ -154,8 +154,16 @@ func (r *chainReader) follow(chain string, of who, e *Entry) {
 			r.affine(one, e, of)
 		case one.to != "":
 			r.follow(one.to, r.sender(one, chain, of, e), e)
+			if one.always() && r.ends(one.to) {
+				return // no packet comes to the rest
+			}
 		}
 	}
+}
+
+// ends reports whether a chain translates every packet that comes to it.
+func (r *chainReader) ends(chain string) bool {
+	return slices.ContainsFunc(r.chains.of(chain), func(one rule) bool { return one.to == "DNAT" && one.always() })
 }
 
 // sender returns whose packets a jump takes.

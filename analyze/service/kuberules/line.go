@@ -24,6 +24,7 @@ type rule struct {
 	affine           int  // seconds of -m recent --rcheck
 	remembers        bool // -m recent --set
 	set              string
+	asks             bool // for something else
 }
 
 // chains has the rules of the chains of the tables nat and filter.
@@ -197,11 +198,21 @@ func (r *rule) rareOption(name, arg string) int {
 	case "--match-set":
 		r.set = arg
 		return 2
-	case "-m", "--comment", "--name", "--mask", "--mode", "--probability":
+	case "--mode", "--probability", "--every", "--mark":
+		r.asks = true
+	case "-m", "--comment", "--name", "--mask":
+	case "--reap", "--rsource", "--random-fully", "--set-xmark", "--reject-with", "--nfacct-name":
+		return 0
 	default:
-		return 0 // arguments that follow are no options
+		r.asks = r.asks || strings.HasPrefix(name, "--") // arguments that follow are no options
+		return 0
 	}
 	return 1
+}
+
+// always reports whether r takes every packet that comes to it.
+func (r *rule) always() bool {
+	return !r.src.IsValid() && !r.dst.IsValid() && !r.srcLocal && !r.notLoc && !r.dstLocal && !r.device && r.affine == 0 && r.set == "" && !r.asks && r.dport == 0
 }
 
 func prefix(text string) netip.Prefix {

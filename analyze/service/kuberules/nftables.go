@@ -225,7 +225,7 @@ func (t *nftTable) verdicts(chain string, r rule, data json.RawMessage) {
 			v.Goto = v.Jump
 		}
 		if v.Goto != nil {
-			r.to = v.Goto.Target
+			r.to, r.asks = v.Goto.Target, true // a share of the packets
 			t.chains[chain] = append(t.chains[chain], r)
 		}
 	}
