@@ -38,6 +38,7 @@ type Config struct {
 	NodePortAddresses   []string // CIDRs, or "primary"
 	NoLocalhostNodePort bool     // of the mode iptables; the other modes never have them
 	From                string   // where it was found, "" if it was not
+	Replaced            string   // what tells that another program does kube-proxy's work on all nodes, "" if nothing does
 }
 
 // ReadConfig returns the configuration of kube-proxy: that of a ConfigMap with
@@ -48,6 +49,25 @@ func ReadConfig(snap *snapshot.Snapshot) (Config, error) {
 	if errors.Is(err, snapshot.ErrNotCollected) {
 		err = nil
 	}
+	c, err := readConfig(snap, configs, err)
+	c.Replaced = replacedBy(configs)
+	return c, err
+}
+
+// replacedBy finds Cilium's configuration where it does kube-proxy's work
+// (kube-proxy-replacement, "strict" before Cilium 1.14).
+func replacedBy(configs []corev1.ConfigMap) string {
+	for i := range configs {
+		if c := &configs[i]; c.Name == "cilium-config" {
+			if v := c.Data["kube-proxy-replacement"]; v == "true" || v == "strict" {
+				return fmt.Sprintf("configmap %s/%s has kube-proxy-replacement %s", c.Namespace, c.Name, v)
+			}
+		}
+	}
+	return ""
+}
+
+func readConfig(snap *snapshot.Snapshot, configs []corev1.ConfigMap, err error) (Config, error) {
 	for i := range configs {
 		if c, ok := configMap(&configs[i]); ok {
 			return c, nil

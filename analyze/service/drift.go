@@ -46,8 +46,12 @@ func (k *KubeProxyServiceProcessor) Drifter() *Drifter { return &Drifter{k: k} }
 // Drift is [KubeProxyServiceProcessor.Drift].
 func (r *Drifter) Drift(node string, info *nodedump.NetNSInfo) []model.Suspicion {
 	d := &drift{k: r.k, reader: r, node: node, info: info}
-	if r.k.unread != nil {
+	switch {
+	case r.k.unread != nil:
 		d.notChecked(fmt.Sprintf("the Services are not known: %v", r.k.unread), "")
+		return d.out
+	case r.k.config.Replaced != "":
+		d.notChecked("another program than kube-proxy implements them: "+r.k.config.Replaced, "")
 		return d.out
 	}
 	if r.k.blind {

@@ -215,6 +215,9 @@ func TestDriftWithoutObjects(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Contains(t, got[0], "info service/not-checked the rules of node node1 were not compared with the Services: the Services are not known: ")
 
+	k, _ = NewKubeProxyServiceProcessor(open(t, map[string]string{"nodes": nodes, "services": "[]", "endpointslices": "[]", "configmaps": "[{metadata: {namespace: kube-system, name: cilium-config}, data: {kube-proxy-replacement: 'true'}}]"}), owners{}, "")
+	require.Equal(t, []string{"info service/not-checked the rules of node node1 were not compared with the Services: another program than kube-proxy implements them: configmap kube-system/cilium-config has kube-proxy-replacement true"}, tell(k.Drift("node1", info)))
+
 	k, _ = NewKubeProxyServiceProcessor(open(t, map[string]string{"nodes": nodes, "services": "[]", "endpointslices": "[]"}), owners{}, "")
 	require.Equal(t, []string{"info service/not-checked the rules of node n1 were not compared with the Services: nothing in the bundle shows kube-proxy"}, tell(k.Drift("n1", nftNode(""))))
 }

@@ -220,6 +220,7 @@ func TestProcess(t *testing.T) {
 		{"unknown port", "tcp 10.244.1.7 > 10.96.0.1:81", "n1", "demo/web:81 clusterIP NoPort"},
 		{"port of another protocol", "tcp 10.244.1.7 > 10.96.0.1:53", "n1", "demo/web:53 clusterIP NoPort"},
 		{"ICMP", "icmp 10.244.1.7 > 10.96.0.1", "n1", "demo/web:0 clusterIP NoPort"},
+		{"headless: the name resolves to the endpoints, no packet has an address of it", "tcp 10.244.1.7 > 10.244.1.2:80", "n1", "no service"},
 		{"not a Service", "tcp 10.244.1.7 > 10.244.2.2:80", "n1", "no service"},
 		{"outside", "tcp 10.244.1.7 > 8.8.8.8:80", "n1", "no service"},
 

@@ -91,7 +91,7 @@ func (k *KubeProxyServiceProcessor) notTranslated(p model.Packet, want *Decision
 		Message: fmt.Sprintf("node %s does not translate %s (%s); it should go to %s", node, want.name(p), p.Dst, several("", to)),
 		Remedy:  fmt.Sprintf("Restart kube-proxy on node %s, which writes these rules.", node),
 	}
-	if k.config.Mode == "" {
+	if k.config.Mode == "" || k.config.Replaced != "" {
 		s.Level = model.SuspicionLevelCritical
 		s.Remedy = fmt.Sprintf("See which program implements Services on node %s: nothing in the bundle shows kube-proxy.", node)
 	}

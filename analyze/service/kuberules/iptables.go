@@ -11,6 +11,7 @@ const (
 	nodePortsChain = "KUBE-NODEPORTS"
 	externalChain  = "KUBE-EXTERNAL-SERVICES"
 	masqChain      = "KUBE-MARK-MASQ"
+	dropChain      = "KUBE-MARK-DROP" // of kube-proxy before 1.28
 	postChain      = "KUBE-POSTROUTING"
 )
 
@@ -148,6 +149,8 @@ func (r *chainReader) follow(chain string, of who, e *Entry) {
 			if !r.isHairpin(one, rules) {
 				r.masquerade(e, one, chain)
 			}
+		case one.to == dropChain && e.Refused == None:
+			e.Refused, e.RefusedAt = Drop, r.at(one)
 		case one.to == "DNAT":
 			r.dest(rules, one, of, e)
 		case one.affine > 0:
