@@ -72,6 +72,7 @@ type drift struct {
 	text   kuberules.At // that rules which are not there should be in
 	out    []model.Suspicion
 
+	ipv4   bool              // the family that is being compared
 	server *kuberules.Server // nil unless the mode is ipvs
 }
 

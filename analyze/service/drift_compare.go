@@ -16,6 +16,7 @@ type excess map[netip.Addr][]kuberules.Frontend
 
 // compare compares the rules of one address family with the wishes.
 func (d *drift) compare(have *kuberules.Family, ipv4 bool) {
+	d.ipv4 = ipv4
 	wishes := d.wishes(have, ipv4)
 	for _, h := range have.Hooks {
 		d.hook(h)
@@ -96,11 +97,11 @@ func (d *drift) frontend(w *wish, have *kuberules.Family, extra excess) {
 		return
 	case !w.choice.any || len(w.to()) == 0:
 		d.nowhere(w, e)
-	case e.At == (kuberules.At{}):
-		d.missing(w, e, have, extra)
-		return
 	}
 	if e.At == (kuberules.At{}) {
+		if len(w.to()) > 0 || w.shortCut() {
+			d.missing(w, e, have, extra)
+		}
 		return
 	}
 	d.ways(w, e)
@@ -159,7 +160,7 @@ func (d *drift) missing(w *wish, e *kuberules.Entry, have *kuberules.Family, ext
 		plural:  "has no rules for ports of Services, which number",
 	}
 	if e.Refused != kuberules.None {
-		x.message = fmt.Sprintf("node %s %s packets to %s as if it had no endpoint; it should go to %s", d.node, e.Refused, w, d.names(w.to()))
+		x.message = fmt.Sprintf("node %s %s packets to %s as if it had no endpoint; %s", d.node, e.Refused, w, d.have(w))
 	}
 	d.report(x, w.kind)
 }
@@ -177,9 +178,15 @@ func (d *drift) names(list []*endpoint) string {
 // node itself.
 func (d *drift) ways(w *wish, e *kuberules.Entry) {
 	d.way(w, e, e.To, w.to(), w.local)
-	if w.kind != KindClusterIP && w.local {
-		if len(e.Pods) > 0 {
+	if w.shortCut() {
+		if yes, _ := d.k.masqueradesOut(d.node, d.ipv4); len(e.Pods) > 0 {
 			d.way(w, e, e.Pods, w.choice.cluster, false)
+		} else if yes {
+			d.report(difference{
+				level: model.SuspicionLevelWarning, code: "service/not-translated", port: w.port, who: w.port.String(), at: e.At, remedy: d.restart(),
+				message: fmt.Sprintf("node %s has no rule for packets of pods to %s, which should go to %s whatever the traffic policy is", d.node, w, d.names(w.choice.cluster)),
+				plural:  "has no rules for ports of Services, which number",
+			}, "pods")
 		}
 		if len(e.Node) > 0 {
 			d.way(w, e, e.Node, w.choice.cluster, false)
@@ -249,6 +256,9 @@ func (p *port) find(addr netip.AddrPort) *endpoint {
 }
 
 func (d *drift) have(w *wish) string {
+	if len(w.to()) == 0 && w.shortCut() {
+		return "packets of pods and of the node itself should go to " + d.names(w.choice.cluster)
+	}
 	if len(w.to()) == 0 {
 		return "it should go nowhere"
 	}

@@ -95,8 +95,12 @@ func TestDriftOfIPTables(t *testing.T) {
 			"critical service/not-translated node node1 has no rule for svc demo/a:80 (10.96.10.1:80/tcp); it should go to 10.244.1.2:8080 (pod demo/a)"}},
 		{"a node port is not there", "- -A KUBE-NODEPORTS .*--dport 30081", []string{
 			"critical service/not-translated node node1 has no rule for svc demo/c:80 (node port 30081/tcp); it should go to 10.244.2.2:8080 (pod demo/c)"}},
+		{"a Local node port without local endpoint is not there", "- -A KUBE-NODEPORTS .*--dport 30082", []string{
+			"critical service/not-translated node node1 drops packets to svc demo/outside-local:80 (node port 30082/tcp) as if it had no endpoint; packets of pods and of the node itself should go to 10.244.2.2:8080 (pod demo/c)"}},
+		{"a Local node port has no short cut for pods", "- -A KUBE-EXT-QQO75P6CFQLHUSWQ -s 10.244.0.0/16", []string{
+			"warning service/not-translated node node1 has no rule for packets of pods to svc demo/outside-local:80 (node port 30082/tcp), which should go to 10.244.2.2:8080 (pod demo/c) whatever the traffic policy is"}},
 		{"no node port at all, of those that the node has", "- -A KUBE-NODEPORTS -p ;; - -A KUBE-SERVICES -d 10.96.10.1/32", []string{
-			"critical service/not-translated node node1 has no rules for ports of Services, which number 6: svc demo/a:80, svc demo/balanced:80, svc demo/c:80 and 3 more"}},
+			"critical service/not-translated node node1 has no rules for ports of Services, which number 7: svc demo/a:80, svc demo/balanced:80, svc demo/c:80 and 4 more"}},
 		{"an endpoint is not there", "- -A KUBE-SVC-XRY76EGRC3BSCIIJ .*KUBE-SEP-42676", []string{
 			"warning service/missing-endpoint node node1 does not send svc demo/web:80 (10.96.10.4:80/tcp) to its endpoint 10.244.1.3:8080 (pod demo/b)"}},
 		{"an endpoint that moved", "- -A KUBE-SEP-SUAEYE3646MOKOP7 -s ;; ~ --to-destination 10.244.1.2:8080 => --to-destination 10.244.1.99:8080", []string{

@@ -27,6 +27,12 @@ func (w *wish) to() []*endpoint {
 	return w.choice.cluster // in the mode ipvs where no local one exists, too
 }
 
+// shortCut reports whether packets of pods and of the node itself go to all
+// endpoints, though others go to those of the node alone.
+func (w *wish) shortCut() bool {
+	return w.local && !w.ipvs && w.kind != KindClusterIP && len(w.choice.cluster) > 0
+}
+
 // String names w for people: "svc demo/web:80 (10.96.0.1:80/tcp)".
 func (w *wish) String() string { return fmt.Sprintf("%s (%s)", w.port, w.at) }
 
