@@ -53,9 +53,12 @@ func sysctl(name, old, with string) edit {
 	return sub(host1, fmt.Sprintf("%q: %q", name, old), fmt.Sprintf("%q: %q", name, with))
 }
 
-// noteless is what the recorded bundle itself earns: its svc demo/empty has no
-// ready pod.
-const noteless = "info service/unready-endpoints"
+// What the recorded bundle itself earns: its svc demo/empty has no ready pod, and
+// its svc demo/wrong a port on which nobody listens.
+const (
+	unready = "info service/unready-endpoints"
+	unheard = "info socket/none node2"
+)
 
 // A row is a change of the recorded bundle and what its check then says: level,
 // code and node. The first line of evidence and words of the message follow.
@@ -77,8 +80,11 @@ var checkRows = []row{
 	{"pods", "a pod whose device has another address", []edit{sub(podA, "10.244.1.2", "10.244.1.99")},
 		[]string{"critical pod/address-missing node1"}, podA, "no device of pod demo/a has its address 10.244.1.2"},
 	{"services", "a selector that matches nothing", []edit{sub("cluster/services.yaml", "selector:\n      app: a\n", "selector:\n      app: nobody\n")},
-		[]string{"warning service/no-endpoints", noteless}, "cluster/services.yaml", "svc demo/a selects app=nobody and no pod of namespace demo matches"},
-	{"services", "endpoints that are not ready", nil, []string{noteless}, "cluster/endpointslices.yaml", "pod demo/unready; no other is ready"},
+		[]string{"info service/no-endpoints", unready, unheard}, "cluster/services.yaml", "svc demo/a selects app=nobody and no pod of namespace demo matches"},
+	{"services", "endpoints that are not ready", nil, []string{unready, unheard}, "cluster/endpointslices.yaml", "pod demo/unready; no other is ready"},
+	{"services", "a target port that no pod has", []edit{sub("cluster/services.yaml", "targetPort: http", "targetPort: web"), sub("cluster/endpointslices.yaml", "    name: b-", "    name: other-"), sub("cluster/endpointslices.yaml", "service-name: b\n", "service-name: other\n"), func(b *bundle) {
+		b.parts["cluster/endpointslices.yaml"] = append(b.parts["cluster/endpointslices.yaml"], "- apiVersion: discovery.k8s.io/v1\n  kind: EndpointSlice\n  metadata: {name: b-1, namespace: demo, labels: {kubernetes.io/service-name: b}}\n  addressType: IPv4\n  endpoints: []\n"...)
+	}}, []string{"info service/no-endpoints", "info service/no-endpoints", unready, unheard}, "cluster/services.yaml", "port 53 of svc demo/b has no endpoint: its target port is named dns"},
 	{"drift", "a rule of kube-proxy's is gone", []edit{drop("nodes/node1/netns/host/iptables-save.txt", "-A KUBE-SERVICES -d 10.96.10.1/32 ")},
 		[]string{"critical service/not-translated node1"}, "nodes/node1/netns/host/iptables-save.txt", "svc demo/a:80"},
 	{"network", "a route that is missing", []edit{sub(host1, `{"family":4,"table":254,"dst":"10.244.2.0/24","dev":"flannel.1","via":"10.244.2.0","protocol":"boot","flags":["onlink"]},`+"\n", "")},
@@ -140,6 +146,9 @@ var checkRows = []row{
 		[]string{"critical address/overlap node2", "critical address/overlap node2"}, "cluster/nodes.yaml", "overlaps with the network 172.31.0.0/24 of node node1"},
 	{"pod-rules", "a pod that drops", []edit{put("nodes/node1/netns/demo_a/iptables-save.txt", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n")},
 		[]string{"info netfilter/drop node1"}, "nodes/node1/netns/demo_a/iptables-save.txt:3", "pod demo/a (filter -A INPUT -p tcp -j DROP)"},
+	{"ways", "a firewall drops the tunnel's packets", []edit{insert(rules2, "-A INPUT", "-A INPUT -p udp -m udp --dport 8472 -j DROP\n")},
+		[]string{"fatal netfilter/drop node2"}, rules2 + ":", "an echo request of pod demo/a on node node1 to pod demo/c on node node2 is not answered: "},
+	{"ways", "what was found already explains it", []edit{sysctl("net.ipv4.ip_forward", "1", "0")}, nil, "", ""},
 	{"odd-node", "one of two nodes with another sysctl", []edit{sysctl("net.ipv4.conf.all.route_localnet", "1", "0")},
 		[]string{"info odd/sysctl"}, host1 + ":", "nodes node1 and node2"},
 	{"conntrack", "eight tenths are fine", []edit{put("nodes/node1/netns/host/conntrack.json", `{"count":8,"max":10,"entries":[]}`)}, nil, "", ""},

@@ -152,6 +152,12 @@ func (m *namer) route(r *nodedump.Route) (trait, bool) {
 	if to == "{pod}" || to == "{node}" || strings.HasPrefix(to, "{part of pods}") || m.dev(r.Dev) == "{cable}" {
 		return trait{}, false
 	}
+	raw := strings.Join(strings.Fields(strings.Join([]string{"the route", r.Type, r.Dst, r.Via, r.Dev}, " ")), " ")
+	return trait{key: "the route " + m.shape(r, to), text: raw, at: line(m.n.ns.Info.File, r.Line), matters: dst.Bits() == 0 || r.Type != ""}, true
+}
+
+// shape is a route without its destination's name on this node.
+func (m *namer) shape(r *nodedump.Route, to string) string {
 	text := strings.TrimSpace(r.Type + " " + to)
 	if via, err := netip.ParseAddr(r.Via); err == nil {
 		text += " via " + m.addr(via)
@@ -162,7 +168,7 @@ func (m *namer) route(r *nodedump.Route) (trait, bool) {
 	if r.Table != route.TableMain {
 		text += fmt.Sprintf(" table %d", r.Table)
 	}
-	return trait{key: "the route " + text, text: "the route " + strings.TrimSpace(strings.Join([]string{r.Type, r.Dst, r.Via, r.Dev}, " ")), at: line(m.n.ns.Info.File, r.Line), matters: dst.Bits() == 0 || r.Type != ""}, true
+	return text
 }
 
 // rule is the shape of a policy rule.

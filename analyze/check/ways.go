@@ -1,0 +1,113 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/report"
+)
+
+// checkWays lets a pod of each node ask for an echo from a pod of the next node,
+// by name, and the last one's from the first: each node sends and receives. What
+// an earlier check has found at one of the two nodes explains it already, and
+// what a policy denies is meant.
+func checkWays(s *scope) {
+	var ends []*host
+	for _, n := range s.read() {
+		if sample(n) != nil {
+			ends = append(ends, n)
+		}
+	}
+	if len(ends) < 2 {
+		return
+	}
+	for i, from := range ends {
+		s.way(from, ends[(i+1)%len(ends)])
+	}
+}
+
+// sample is a running pod of a node that can send, nil if there is none.
+func sample(n *host) *space {
+	for _, p := range n.pods {
+		if p.ns != nil && p.pod.Status.Phase == corev1.PodRunning && len(podIPs(p.pod)) > 0 {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *scope) way(from, to *host) {
+	a, b := sample(from), sample(to)
+	src, dst, ok := sameFamily(podIPs(a.pod), podIPs(b.pod))
+	if !ok || s.explained(from.name) || s.explained(to.name) {
+		return
+	}
+	protocol := model.ICMP
+	if src.Is6() {
+		protocol = model.ICMPv6
+	}
+	d, err := s.a.Diagnose(s.env.IPCache.Endpoint(src, 0), s.env.IPCache.Endpoint(dst, 0), protocol)
+	who := fmt.Sprintf("an echo request of pod %s on node %s to pod %s on node %s", a.name(), from.name, b.name(), to.name)
+	switch {
+	case err != nil:
+		s.unknown(from.name, "", "what becomes of %s: %v", who, err)
+	case d.Outcome == model.OutcomeReached:
+	case d.Outcome == model.OutcomeUnknown || d.Outcome == model.OutcomeMixed || len(d.Suspicions) == 0:
+		s.unknown(from.name, evidenceIn(d), "what becomes of %s%s", who, reasonIn(d))
+	default:
+		s.lost(from, to, who, d.Suspicions[0])
+	}
+}
+
+// lost reports an echo request that is not answered, by the first reason.
+func (s *scope) lost(from, to *host, who string, f model.Suspicion) {
+	said := func(old report.Finding) bool {
+		return old.Check == s.row.name && old.Code == f.Code && old.Evidence == f.Evidence
+	}
+	if strings.HasPrefix(f.Code, "policy/") || slices.ContainsFunc(s.out.Findings, said) {
+		return
+	}
+	node := from.name
+	if f.On.Type == model.NetNodeTypeNode && f.On.ID == to.name || f.On == sample(to).hop() {
+		node = to.name
+	}
+	f.Message = fmt.Sprintf("%s is not answered: %s", who, f.Message)
+	s.find(node, f)
+}
+
+// explained reports whether something was found that stops packets of a node.
+func (s *scope) explained(node string) bool {
+	return slices.ContainsFunc(s.out.Findings, func(f report.Finding) bool {
+		return f.Node == node && f.Level >= model.SuspicionLevelCritical && f.Check != s.row.name && f.Check != "drift"
+	})
+}
+
+func sameFamily(a, b []netip.Addr) (src, dst netip.Addr, ok bool) {
+	for _, src := range a {
+		for _, dst := range b {
+			if src.Is4() == dst.Is4() {
+				return src, dst, true
+			}
+		}
+	}
+	return src, dst, false
+}
+
+func reasonIn(d *report.Diagnosis) string {
+	if len(d.Unknowns) == 0 {
+		return ""
+	}
+	return ": " + d.Unknowns[0].What
+}
+
+func evidenceIn(d *report.Diagnosis) string {
+	if len(d.Unknowns) == 0 {
+		return ""
+	}
+	return d.Unknowns[0].Evidence
+}
