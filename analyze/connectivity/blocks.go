@@ -3,6 +3,7 @@ package connectivity
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // A block is addresses that no rule tells apart: those of a prefix, without
@@ -127,16 +128,22 @@ func (b *block) block() Block {
 	return out
 }
 
-// String is for people: "10.0.0.0/8 except 10.1.0.0/16".
+// String is for people: "10.0.0.0/8 (except 10.1.0.0/16, 10.2.0.1)".
 func (b Block) String() string {
-	out := b.Prefix.String()
-	for i, e := range b.Except {
-		if i == 0 {
-			out += " except "
-		} else {
-			out += ", "
-		}
-		out += e.String()
+	var except []string
+	for _, e := range b.Except {
+		except = append(except, prefixText(e))
 	}
-	return out
+	if len(except) == 0 {
+		return prefixText(b.Prefix)
+	}
+	return prefixText(b.Prefix) + " (except " + strings.Join(except, ", ") + ")"
+}
+
+// prefixText leaves out the length of a single address.
+func prefixText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
 }

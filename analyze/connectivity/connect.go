@@ -42,7 +42,7 @@ func (b *builder) connect() {
 			}
 			id := c.value(from.classes, to.classes)
 			r.pairs[i][j] = id
-			if i == j && from.Kind == Pods && from.size() == 1 {
+			if i == j && r.Alone(i) {
 				continue // a pod and itself
 			}
 			for _, f := range r.values[id] {
@@ -61,24 +61,13 @@ func (c *connector) asked(from, to *groupOf) bool {
 	return c.report.Namespace == "" || from.inside || to.inside
 }
 
+// A familyCell is the index of a cell for one family.
+type familyCell struct{ family, cell int }
+
 // value returns the index of what may pass between two groups.
 func (c *connector) value(from, to facets) int {
 	var key []byte
-	type found struct{ family, cell int }
-	var list []found
-	for i, src := range from {
-		for j, dst := range to {
-			if src < 0 || dst < 0 || i != j && i != unknownFamily && j != unknownFamily {
-				continue
-			}
-			list = append(list, found{max(i, j), c.cell(src, dst)})
-		}
-	}
-	same := !slices.ContainsFunc(list, func(f found) bool { return f.cell != list[0].cell })
-	if same && len(list) > 0 {
-		list = []found{{unknownFamily, list[0].cell}}
-	}
-	list = slices.DeleteFunc(list, func(f found) bool { return f.cell == 0 })
+	list := c.families(from, to)
 	for _, f := range list {
 		key = fmt.Appendf(key, "%d:%d,", f.family, f.cell)
 	}
@@ -96,6 +85,24 @@ func (c *connector) value(from, to facets) int {
 	c.ids[string(key)] = id
 	c.report.values = append(c.report.values, v)
 	return id
+}
+
+// families returns the cells of the families that two groups have in common,
+// one for all if they are equal, without those that let nothing pass.
+func (c *connector) families(from, to facets) (list []familyCell) {
+	for i, src := range from {
+		for j, dst := range to {
+			if src < 0 || dst < 0 || i != j && i != unknownFamily && j != unknownFamily {
+				continue
+			}
+			list = append(list, familyCell{max(i, j), c.cell(src, dst)})
+		}
+	}
+	differs := slices.ContainsFunc(list, func(f familyCell) bool { return f.cell != list[0].cell })
+	if !differs && len(list) > 0 {
+		list = []familyCell{{unknownFamily, list[0].cell}}
+	}
+	return slices.DeleteFunc(list, func(f familyCell) bool { return f.cell == 0 })
 }
 
 // cell returns an index that is equal for equal cells, 0 for one that lets
@@ -128,4 +135,17 @@ func (r *Report) Between(from, to int) []Flow {
 		return r.values[id]
 	}
 	return nil
+}
+
+// About reports whether the report is about a group as such: of a report about
+// one namespace these are its pods.
+func (r *Report) About(group int) bool {
+	g := &r.Groups[group]
+	return r.Namespace == "" || len(g.Workloads) > 0 && g.Workloads[0].Namespace == r.Namespace
+}
+
+// Alone reports whether a group is a single pod, which reaches itself whatever
+// policies say.
+func (r *Report) Alone(group int) bool {
+	return r.Groups[group].Kind == Pods && r.Groups[group].size() == 1
 }

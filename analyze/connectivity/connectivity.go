@@ -17,7 +17,9 @@ type Report struct {
 	Protocols   []model.Protocol // that the rules tell apart
 	Groups      []Group
 	Connections []Connection // sorted by From and To; where nothing may pass there is none
+	Services    []Service    // sorted by name and port, see AddServices
 	Doubts      []string     // why some Unknown is not known, sorted
+	Unenforced  string       // why nothing enforces the policies, "" if something does or nobody knows
 	Notes       []string     // what is taken for granted
 
 	values []value // what pairs have
@@ -157,10 +159,10 @@ func (b *builder) addPods() {
 		m := &member{workload: workloadOf(pod)}
 		m.workload.Pods = []string{pod.Name}
 		for _, ip := range addressesOf(pod) {
-			m.ends = append(m.ends, policy.End{Pod: known, IP: ip})
+			m.ends = append(m.ends, b.n.End(model.Endpoint{Type: model.EndpointTypePod, Name: known.Name, IP: ip}))
 		}
 		if len(m.ends) == 0 {
-			m.ends = []policy.End{{Pod: known}}
+			m.ends = []policy.End{b.n.End(model.Endpoint{Type: model.EndpointTypePod, Name: known.Name})}
 		}
 		b.members = append(b.members, m)
 		b.report.Pods++
@@ -198,6 +200,9 @@ func (b *builder) classify() {
 		m.classes = noFacets()
 		for _, e := range m.ends {
 			family := familyOf(e.IP)
+			if e.IsIPv4 {
+				family = v4
+			}
 			m.classes[family] = b.classes.class(e)
 			families[family] = families[family] || e.Pod != nil
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/analyze/policy"
@@ -235,10 +236,24 @@ func (w *walk) doubt(p *policy.Policy, rule int) {
 	r := &p.Rules(w.program.direction)[rule]
 	why, name := r.Doubt, ""
 	if why == "" {
-		why = "the bundle does not tell whether it holds"
+		why = strings.Join(append(doubtsOf(r.Src, &w.src.end), doubtsOf(r.Dst, &w.dst.end)...), ", ")
 	}
 	if r.Name != "" {
 		name = " (" + r.Name + ")"
 	}
 	w.doubts = append(w.doubts, fmt.Sprintf("%s, %s rule %d%s: %s", p, w.program.direction, rule+1, name, why))
+}
+
+// doubtsOf says why it is not known whether ends are peers.
+func doubtsOf(peers []policy.Peer, e *policy.End) (out []string) {
+	for _, p := range peers {
+		switch {
+		case p.Match(e) != netfilter.Maybe:
+		case e.IP.IsValid():
+			out = append(out, fmt.Sprintf("it asks for %s, and the bundle does not tell which those are", p))
+		default:
+			out = append(out, fmt.Sprintf("it asks for %s, and the addresses of some pods are not known", p))
+		}
+	}
+	return out
 }

@@ -134,18 +134,25 @@ func (g *groupOf) sort() {
 	}
 }
 
-// markParts finds the workloads whose pods are in several groups.
+// markParts finds the workloads whose pods are in several groups, and those of
+// different kinds with one name.
 func markParts(groups []*groupOf) {
-	in := map[workloadKey]int{}
+	in, kinds := map[workloadKey]int{}, map[string]map[string]bool{}
 	for _, g := range groups {
 		for i := range g.Workloads {
-			in[g.Workloads[i].key()]++
+			w := &g.Workloads[i]
+			in[w.key()]++
+			name := w.Namespace + "/" + w.Name
+			if kinds[name] == nil {
+				kinds[name] = map[string]bool{}
+			}
+			kinds[name][w.Kind] = true
 		}
 	}
 	for _, g := range groups {
 		for i := range g.Workloads {
 			w := &g.Workloads[i]
-			w.Part = in[w.key()] > 1
+			w.Part, w.twin = in[w.key()] > 1, len(kinds[w.Namespace+"/"+w.Name]) > 1
 		}
 	}
 }

@@ -216,7 +216,8 @@ func parties(t testing.TB, r *Report, n *policy.NetworkPolicy, ips *k8s.IPCache)
 			for _, name := range w.Pods {
 				pod, ok := ips.GetPodFromName(w.Namespace, name)
 				require.True(t, ok)
-				e := policy.End{Pod: n.Pod(w.Namespace + "/" + name)}
+				e := n.End(model.Endpoint{Type: model.EndpointTypePod, Name: w.Namespace + "/" + name})
+				e.IsIPv4 = e.IsIPv4 && len(addressesOf(pod)) == 0
 				for _, ip := range addressesOf(pod) {
 					e.IP = ip
 					out = append(out, party{e, i})
@@ -240,17 +241,12 @@ func parties(t testing.TB, r *Report, n *policy.NetworkPolicy, ips *k8s.IPCache)
 	return out
 }
 
-func (g *Group) hasAddress(ip netip.Addr) bool {
-	return slices.ContainsFunc(g.Blocks, func(b Block) bool {
-		return b.Prefix.Contains(ip) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Contains(ip) })
-	})
-}
-
-func (p Ports) hold(protocol model.Protocol, port uint16, known []model.Protocol) bool {
-	if !slices.Contains(known, protocol) {
-		protocol, port = "", 0
+// hold asks about a protocol by the name that the report has for it.
+func (r *Report) hold(p Ports, protocol model.Protocol, port uint16) bool {
+	if !slices.Contains(r.Protocols, protocol) {
+		protocol = ""
 	}
-	return slices.ContainsFunc(p.Ranges, func(r Range) bool { return r.Protocol == protocol && r.First <= port && port <= r.Last })
+	return p.Hold(protocol, port)
 }
 
 // says is what the report says about a conversation.
@@ -258,7 +254,7 @@ func (r *Report) says(from, to party, protocol model.Protocol, port uint16) (all
 	family := max(familyOf(from.end.IP), familyOf(to.end.IP))
 	for _, f := range r.Between(from.group, to.group) {
 		if f.Family == "" || f.Family == IPv4 && family == v4 || f.Family == IPv6 && family == v6 {
-			return f.Allowed.hold(protocol, port, r.Protocols), f.Unknown.hold(protocol, port, r.Protocols)
+			return r.hold(f.Allowed, protocol, port), r.hold(f.Unknown, protocol, port)
 		}
 	}
 	return false, false

@@ -210,6 +210,13 @@ func (s *space) portsOf(of set) Ports {
 // Empty reports whether nothing may pass.
 func (p Ports) Empty() bool { return len(p.Ranges) == 0 }
 
+// Hold reports whether a port may pass; it is 0 for a protocol without ports.
+func (p Ports) Hold(protocol model.Protocol, port uint16) bool {
+	return slices.ContainsFunc(p.Ranges, func(r Range) bool {
+		return r.Protocol == protocol && (r.Whole() || r.First <= port && port <= r.Last)
+	})
+}
+
 // String is for people: "TCP 80,443-8443; UDP 53", "all", "all but TCP 22",
 // "none".
 func (p Ports) String() string {
@@ -230,7 +237,7 @@ func rangesText(ranges []Range) string {
 		protocol, numbers := ranges[i].Protocol, []string{}
 		whole := ranges[i].Whole()
 		for ; i < len(ranges) && ranges[i].Protocol == protocol; i++ {
-			numbers = append(numbers, ranges[i].numbers())
+			numbers = append(numbers, ranges[i].Numbers())
 		}
 		text := ProtocolText(protocol)
 		if !whole {
@@ -249,7 +256,8 @@ func ProtocolText(p model.Protocol) string {
 	return strings.ToUpper(string(p))
 }
 
-func (r Range) numbers() string {
+// Numbers is "80" or "80-90".
+func (r Range) Numbers() string {
 	if r.First == r.Last {
 		return fmt.Sprint(r.First)
 	}

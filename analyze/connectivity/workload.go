@@ -15,6 +15,7 @@ type Workload struct {
 	Kind            string   // "Deployment", "DaemonSet", ...; "Pod" for a pod that nobody owns
 	Pods            []string // names of those in the group, sorted
 	Part            bool     // other pods of it are in other groups
+	twin            bool     // another kind has one of the same name
 }
 
 // scheduled ends the names of Jobs that a CronJob makes: minutes since 1970.

@@ -31,6 +31,7 @@ func newApp(std streams) *cli.App {
 			checkCommand(std),
 			traceCommand(std),
 			policyCommand(std),
+			connectivityCommand(std),
 			{
 				Name:   "version",
 				Usage:  "print the version",

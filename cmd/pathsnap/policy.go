@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -108,7 +107,7 @@ func (p *policyRun) checkMany(bundle, format string) error {
 // openCluster opens a bundle, or a directory of manifests as if it were one.
 // What could not be read of manifests is in problems.
 func openCluster(name string, std streams) (snap *snapshot.Snapshot, problems []error, err error) {
-	if name == standard || !isDir(name) || isFile(filepath.Join(name, snapshot.ManifestName)) {
+	if !isManifests(name) {
 		snap, err = openBundle(name, std)
 		return snap, nil, err
 	}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze"
+	"github.com/pathsnap/pathsnap/analyze/connectivity"
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/policy"
+	"github.com/pathsnap/pathsnap/analyze/report"
+	"github.com/pathsnap/pathsnap/analyze/service"
+	"github.com/pathsnap/pathsnap/plugins"
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+func connectivityCommand(std streams) *cli.Command {
+	return &cli.Command{
+		Name:      "connectivity",
+		Usage:     "who may talk to whom, by which ports, as the policies have it",
+		UsageText: "pathsnap connectivity BUNDLE|DIR [--policies-only] [--namespace N] [flags]",
+		Description: "Every pod to every pod, to the nodes and to addresses outside. Only policies are asked; pods that are equal to\n" +
+			"   all of them come together. BUNDLE needs no more than its cluster part; DIR is a directory of manifests\n" +
+			"   (*.yaml, *.yml, *.json). A pod reaches itself, and a node and its own pods each other, whatever is listed.\n\n" +
+			"Exit codes: 0 answered, 2 bad usage or input, 1 internal error.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "policies-only", Usage: "leave out the Services, and whether the network enforces policies"},
+			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "only what is from or to pods of namespace `N`"},
+			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + connectivityFormatNames(), DefaultText: "by the name of the output, else text"},
+			outputFlag("write to `FILE` instead of standard output"),
+		},
+		Action: func(c *cli.Context) error { return runConnectivity(c, std) },
+	}
+}
+
+func connectivityFormatNames() string {
+	var names []string
+	for _, f := range report.ConnectivityFormats() {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func runConnectivity(c *cli.Context, std streams) error {
+	args, err := arguments(c, "BUNDLE")
+	if err != nil {
+		return err
+	}
+	format, err := connectivityFormat(c, std)
+	if err != nil {
+		return err
+	}
+	snap, problems, err := openCluster(args[0], std)
+	if err != nil {
+		return err
+	}
+	r, err := connectivityOf(c, snap, problems)
+	if err != nil {
+		return err
+	}
+	output := c.String("output")
+	options := report.TextOptions{}
+	if output == "" || output == standard {
+		options.Width = columns(std.out)
+	}
+	return writeFile(output, reportPerm, std.out, func(w io.Writer) error {
+		return format.Write(context.WithoutCancel(c.Context), w, r, options)
+	})
+}
+
+// connectivityFormat is the format that is asked for, by its flag or by the name
+// of the output.
+func connectivityFormat(c *cli.Context, std streams) (f report.ConnectivityFormat, err error) {
+	name, output := c.String("format"), c.String("output")
+	all := report.ConnectivityFormats()
+	f = all[0]
+	extension := strings.ToLower(filepath.Ext(output))
+	i := slices.IndexFunc(all, func(f report.ConnectivityFormat) bool { return f.Name == name || name == "" && extension == "."+f.Name })
+	switch {
+	case i >= 0:
+		f = all[i]
+	case name != "":
+		return f, usagef("--format %q: there are %s", name, connectivityFormatNames())
+	}
+	if f.Name == "png" && (output == "" || output == standard) && terminal(std.out) {
+		return f, usagef("a PNG is not for the terminal; name a file with -o")
+	}
+	return f, nil
+}
+
+// connectivityOf makes the report. What could not be read is among its doubts.
+func connectivityOf(c *cli.Context, snap *snapshot.Snapshot, problems []error) (*connectivity.Report, error) {
+	if _, err := snap.Pods(); err != nil {
+		return nil, err
+	}
+	if _, err := snap.NetworkPolicies(); err != nil {
+		return nil, err
+	}
+	ips, errs := k8s.NewIPCache(snap)
+	problems = append(problems, errs...)
+	n, errs := policy.New(snap, ips)
+	problems = append(problems, errs...)
+	namespace := c.String("namespace")
+	if namespace != "" && !slices.ContainsFunc(ips.Pods(), func(p *corev1.Pod) bool { return p.Namespace == namespace }) {
+		return nil, usagef("--namespace %s: no pod is in it", namespace)
+	}
+	r := connectivity.New(n, ips, nodeNames(snap), connectivity.Options{Namespace: namespace})
+	if !c.Bool("policies-only") {
+		ports, errs := service.Ports(snap)
+		problems = append(problems, errs...)
+		r.AddServices(n, ips, ports, isManifests(c.Args().First()))
+		if d, _, sure := analyze.DetectNetworkPlugin(snap, plugins.All()); sure {
+			r.Unenforced = connectivity.Unenforced(snap, d.Name)
+		}
+	}
+	for _, err := range problems {
+		if text := oneLine(err.Error()); !errors.Is(err, snapshot.ErrNotCollected) && !slices.Contains(r.Doubts, text) {
+			r.Doubts = append(r.Doubts, text)
+		}
+	}
+	return r, nil
+}
+
+// nodeNames are those of the Node objects.
+func nodeNames(snap *snapshot.Snapshot) (names []string) {
+	nodes, err := snap.Nodes()
+	if err != nil {
+		return snap.NodeNames()
+	}
+	for i := range nodes {
+		names = append(names, nodes[i].Name)
+	}
+	return names
+}
+
+// isManifests reports whether openCluster takes a name for a directory of
+// manifests.
+func isManifests(name string) bool {
+	return name != standard && isDir(name) && !isFile(filepath.Join(name, snapshot.ManifestName))
+}
