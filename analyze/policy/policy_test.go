@@ -332,7 +332,9 @@ func TestCompare(t *testing.T) {
 		"allowed, and stopped by something else":               {"demo/db > other/web:80|tcp", Reality{}, ""},
 		"allowed, and an agent stops it":                       {"demo/web > demo/db:5432|tcp", stopped, "fatal policy/not-programmed"},
 		"no policy, and an agent stops it":                     {"demo/db > other/web:80|tcp", stopped, "fatal policy/not-programmed"},
-		"its own node, and an agent stops it":                  {"192.168.0.1 > demo/web:80|tcp", stopped, "fatal policy/not-programmed"},
+		"its own node, and an agent stops it":                  {"192.168.0.1 > demo/web:80|tcp", stopped, "fatal policy/denied"},
+		"itself, and an agent asks policies all the same":      {"demo/web > demo/web:80|tcp", stopped, "fatal policy/denied"},
+		"itself, and it passes":                                {"demo/web > demo/web:80|tcp", Reality{Passed: true, Met: felix}, ""},
 	} {
 		got := ""
 		for _, s := range compare(tt.conversation, tt.reality) {

@@ -29,10 +29,19 @@ func (n *NetworkPolicy) Compare(src, dst model.Endpoint, port uint16, protocol m
 		return nil
 	case !v.Allowed:
 		return n.denials(f, r)
-	case r.Agent != "":
-		return []model.Suspicion{notProgrammed(f, &v, r)}
+	case r.Agent == "":
+		return nil
 	}
-	return nil
+	// Agents may ask policies of what the API lets pass whatever they say: Felix
+	// does so where a pod reaches itself through a Service.
+	out := n.denials(f, r)
+	for i := range out {
+		out[i].Message += fmt.Sprintf("; the API says that %s, and %s asks the policies all the same", v.Why, r.Agent)
+	}
+	if len(out) > 0 {
+		return out
+	}
+	return []model.Suspicion{notProgrammed(f, &v, r)}
 }
 
 // notProgrammed is about a rule that stops what policies allow.

@@ -1,8 +1,12 @@
 package manifests
 
 import (
+	"encoding/json"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -13,6 +17,20 @@ type kind struct {
 	namespaced  bool
 	custom      bool     // not there at all unless there is an object
 	template    []string // where the template of its pods is; nil if it has none
+
+	// typed reads an object as readers of the snapshot will. It is nil for what
+	// they read one by one.
+	typed func(*unstructured.Unstructured) error
+}
+
+// as reads an object as a T.
+func as[T any](o *unstructured.Unstructured) error {
+	data, err := o.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	var to T
+	return json.Unmarshal(data, &to)
 }
 
 // kinds lists the kinds that are read. The same resource of Calico has two
@@ -21,34 +39,34 @@ func kinds() []kind {
 	const net, admin = "networking.k8s.io", "policy.networking.k8s.io"
 	template := []string{"spec", "template"}
 	out := []kind{
-		{"", "Namespace", "namespaces", false, false, nil},
-		{"", "Node", "nodes", false, false, nil},
-		{"", "Pod", "pods", true, false, nil},
-		{"", "Service", "services", true, false, nil},
-		{"", "Endpoints", "endpoints", true, false, nil},
-		{"", "ConfigMap", "configmaps", true, false, nil},
-		{"discovery.k8s.io", "EndpointSlice", "endpointslices", true, false, nil},
-		{net, "NetworkPolicy", "networkpolicies", true, false, nil},
-		{admin, "AdminNetworkPolicy", "adminnetworkpolicies." + admin, false, true, nil},
-		{admin, "BaselineAdminNetworkPolicy", "baselineadminnetworkpolicies." + admin, false, true, nil},
-		{admin, "ClusterNetworkPolicy", "clusternetworkpolicies." + admin, false, true, nil},
-		{"apps", "Deployment", "", true, false, template},
-		{"apps", "StatefulSet", "", true, false, template},
-		{"apps", "DaemonSet", "", true, false, template},
-		{"apps", "ReplicaSet", "", true, false, template},
-		{"", "ReplicationController", "", true, false, template},
-		{"batch", "Job", "", true, false, template},
-		{"batch", "CronJob", "", true, false, []string{"spec", "jobTemplate", "spec", "template"}},
+		{"", "Namespace", "namespaces", false, false, nil, as[corev1.Namespace]},
+		{"", "Node", "nodes", false, false, nil, as[corev1.Node]},
+		{"", "Pod", "pods", true, false, nil, as[corev1.Pod]},
+		{"", "Service", "services", true, false, nil, as[corev1.Service]},
+		{"", "Endpoints", "endpoints", true, false, nil, as[corev1.Endpoints]}, //nolint:staticcheck // old clusters have nothing else
+		{"", "ConfigMap", "configmaps", true, false, nil, as[corev1.ConfigMap]},
+		{"discovery.k8s.io", "EndpointSlice", "endpointslices", true, false, nil, as[discoveryv1.EndpointSlice]},
+		{net, "NetworkPolicy", "networkpolicies", true, false, nil, as[networkingv1.NetworkPolicy]},
+		{admin, "AdminNetworkPolicy", "adminnetworkpolicies." + admin, false, true, nil, nil},
+		{admin, "BaselineAdminNetworkPolicy", "baselineadminnetworkpolicies." + admin, false, true, nil, nil},
+		{admin, "ClusterNetworkPolicy", "clusternetworkpolicies." + admin, false, true, nil, nil},
+		{"apps", "Deployment", "", true, false, template, nil},
+		{"apps", "StatefulSet", "", true, false, template, nil},
+		{"apps", "DaemonSet", "", true, false, template, nil},
+		{"apps", "ReplicaSet", "", true, false, template, nil},
+		{"", "ReplicationController", "", true, false, template, nil},
+		{"batch", "Job", "", true, false, template, nil},
+		{"batch", "CronJob", "", true, false, []string{"spec", "jobTemplate", "spec", "template"}, nil},
 	}
 	for _, group := range []string{"projectcalico.org", "crd.projectcalico.org"} {
 		out = append(out,
-			kind{group, "NetworkPolicy", "networkpolicies." + group, true, true, nil},
-			kind{group, "GlobalNetworkPolicy", "globalnetworkpolicies." + group, false, true, nil},
-			kind{group, "NetworkSet", "networksets." + group, true, true, nil},
-			kind{group, "GlobalNetworkSet", "globalnetworksets." + group, false, true, nil},
-			kind{group, "Tier", "tiers." + group, false, true, nil},
-			kind{group, "HostEndpoint", "hostendpoints." + group, false, true, nil},
-			kind{group, "IPPool", "ippools." + group, false, true, nil},
+			kind{group, "NetworkPolicy", "networkpolicies." + group, true, true, nil, nil},
+			kind{group, "GlobalNetworkPolicy", "globalnetworkpolicies." + group, false, true, nil, nil},
+			kind{group, "NetworkSet", "networksets." + group, true, true, nil, nil},
+			kind{group, "GlobalNetworkSet", "globalnetworksets." + group, false, true, nil, nil},
+			kind{group, "Tier", "tiers." + group, false, true, nil, nil},
+			kind{group, "HostEndpoint", "hostendpoints." + group, false, true, nil, nil},
+			kind{group, "IPPool", "ippools." + group, false, true, nil, nil},
 		)
 	}
 	return out

@@ -195,6 +195,11 @@ func (r *reader) one(o *unstructured.Unstructured) error {
 		return fmt.Errorf("%s %s is there twice; the first one counts", o.GetKind(), strings.TrimPrefix(o.GetNamespace()+"/"+o.GetName(), "/"))
 	}
 	r.seen[key] = true
+	if k.typed != nil {
+		if err := k.typed(o); err != nil {
+			return fmt.Errorf("%s %s: %w", o.GetKind(), strings.TrimPrefix(o.GetNamespace()+"/"+o.GetName(), "/"), err)
+		}
+	}
 	if k.template != nil {
 		r.workloads = append(r.workloads, o)
 		return nil

@@ -98,12 +98,17 @@ func TestOneBadObjectCostsOneObject(t *testing.T) {
 		"no template":    workload("Deployment", "apps/v1", "{}"),
 		"an odd one":     workload("Deployment", "apps/v1", "{template: 7}"),
 		"odd labels":     workload("Deployment", "apps/v1", "{template: {metadata: {labels: {a: 7}}}}"),
+		"an odd policy":  "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: x}, spec: {podSelector: 7}}",
+		"an odd pod":     "{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: 7}}",
+		"an odd pod, 2":  workload("Deployment", "apps/v1", "{template: {spec: {containers: 7}}}"),
 		"cut JSON":       `{"apiVersion":"v1","kind":"Pod","metadata":{"name":`,
 		"an odd item, 2": "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {}}]}",
 	} {
 		s, problems := read(t, files{"a.yaml": "{apiVersion: v1, kind: Pod, metadata: {name: good}}", "b.yaml": text})
 		require.Len(t, problems, 1, why)
 		require.Equal(t, []string{"default/good "}, pods(t, s), why)
+		_, err := s.NetworkPolicies()
+		require.NoError(t, err, why)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -19,6 +20,9 @@ func (r *reader) templates() {
 			continue
 		}
 		pod, err := podOf(w)
+		if err == nil {
+			err = as[corev1.Pod](pod)
+		}
 		if err != nil {
 			r.bad(w.GetKind()+" "+w.GetNamespace()+"/"+w.GetName(), err)
 			continue
