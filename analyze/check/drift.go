@@ -2,6 +2,7 @@ package check
 
 import (
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/service"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -18,6 +19,9 @@ func checkDrift(s *scope) {
 	if !ok {
 		s.unknown("", "", "what the nodes' rules make of Services: the mode of kube-proxy is not known")
 		return
+	}
+	if many, ok := d.(interface{ Drifter() *service.Drifter }); ok {
+		d = many.Drifter() // which reads rules that nodes share once
 	}
 	for _, n := range s.read() {
 		for _, f := range d.Drift(n.name, n.ns.Info) {

@@ -10,7 +10,7 @@ func rows() []row {
 		{"services", "selectors and target ports that match nothing, endpoints that are not ready or do not listen",
 			[]string{"service/no-endpoints", "service/unready-endpoints", "socket/none"}, checkServices},
 		{"drift", "what the rules of each node make of the Services, against what they should",
-			[]string{"service/affinity", "service/local-sends-away", "service/masquerade-missing", "service/missing-endpoint", "service/not-refused",
+			[]string{"service/affinity", "service/health-check", "service/ipset-missing", "service/ipvs-address-missing", "service/ipvs-weight", "service/local-sends-away", "service/masquerade-missing", "service/missing-endpoint", "service/not-refused",
 				"service/not-translated", "service/other-proxy-mode", "service/rules-missing", "service/stale-endpoint", "service/stale-service",
 				"service/wrong-port", "service/wrong-protocol"}, checkDrift},
 		{"network", "what the network plugin needs of each node: devices, routes, neighbours, forwarding entries, masquerading",

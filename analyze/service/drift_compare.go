@@ -202,14 +202,22 @@ func (d *drift) way(w *wish, e *kuberules.Entry, have []kuberules.Dest, want []*
 			lacking = append(lacking, p)
 		}
 	}
+	level, stale := model.SuspicionLevelWarning, false
+	if len(lacking) == len(want) {
+		level = model.SuspicionLevelCritical // all of it goes wrong
+	}
 	for i := range have {
 		if h := &have[i]; !slices.ContainsFunc(want, func(p *endpoint) bool { return p.addr == h.Addr }) {
 			lacking = d.surplus(w, h, lacking, local)
+			stale = stale || w.find(h.Addr) == nil
 		}
+	}
+	if stale {
+		return // which says where it should go
 	}
 	for _, p := range lacking {
 		d.report(difference{
-			level: model.SuspicionLevelWarning, code: "service/missing-endpoint", port: w.port, who: w.port.String(), at: e.At, remedy: d.restart(),
+			level: level, code: "service/missing-endpoint", port: w.port, who: w.port.String(), at: e.At, remedy: d.restart(),
 			message: fmt.Sprintf("node %s does not send %s to its endpoint %s", d.node, w, d.k.owner(p.addr, p.pod)),
 			plural:  "does not know all endpoints of Services, whose ports number",
 		}, p.addr.String())
@@ -235,10 +243,10 @@ func (d *drift) surplus(w *wish, h *kuberules.Dest, lacking []*endpoint, local b
 		return lacking // a hint that this release does not follow
 	case known != nil:
 		x.level = model.SuspicionLevelWarning
-		x.code, x.plural = "service/stale-endpoint", "sends Services to what is no endpoint of them any more; they number"
+		x.code, x.plural = "service/stale-endpoint", "sends Services to endpoints that are not ready; their ports number"
 		x.message = fmt.Sprintf("node %s sends %s to %s, an endpoint that is not ready", d.node, w, d.k.owner(known.addr, known.pod))
 	default:
-		x.code, x.plural = "service/stale-endpoint", "sends Services to what is no endpoint of them any more; they number"
+		x.code, x.plural = "service/stale-endpoint", "sends Services to what is no endpoint of them; their ports number"
 		x.message = fmt.Sprintf("node %s sends %s to %s, which is no endpoint of it; %s", d.node, w, to, d.have(w))
 	}
 	d.report(x, h.Addr.String())

@@ -144,7 +144,7 @@ func TestDriftOfIPVS(t *testing.T) {
 			"warning service/affinity node n1 keeps the clients of svc demo/web:80 (10.96.0.1:80/tcp) at 10.244.1.2:8080 for 60 seconds, and the Service has no session affinity"}},
 		{why: "a Local Service that sends away", servers: "~ (-a -t 192.168.0.1:30080 -r) 10.244.1.2 => ${1} 10.244.2.2", want: []string{
 			"critical service/local-sends-away node n1 sends svc demo/np:80 (192.168.0.1:30080/tcp) to 10.244.2.2:8080 (pod demo/pod22) of node n2, and its traffic policy is Local",
-			"warning service/missing-endpoint node n1 does not send svc demo/np:80 (192.168.0.1:30080/tcp) to its endpoint 10.244.1.2:8080 (pod demo/pod12)"}},
+			"critical service/missing-endpoint node n1 does not send svc demo/np:80 (192.168.0.1:30080/tcp) to its endpoint 10.244.1.2:8080 (pod demo/pod12)"}},
 		{why: "a Service that was deleted", servers: "~ \\A => -A -t 10.96.0.77:80 -s rr\n", want: []string{
 			"warning service/stale-service node n1 still translates 10.96.0.77:80/tcp, which no Service has"}},
 		{why: "no device", bound: "~ .+ => ", want: []string{

@@ -104,8 +104,7 @@ func TestDriftOfIPTables(t *testing.T) {
 		{"an endpoint is not there", "- -A KUBE-SVC-XRY76EGRC3BSCIIJ .*KUBE-SEP-42676", []string{
 			"warning service/missing-endpoint node node1 does not send svc demo/web:80 (10.96.10.4:80/tcp) to its endpoint 10.244.1.3:8080 (pod demo/b)"}},
 		{"an endpoint that moved", "- -A KUBE-SEP-SUAEYE3646MOKOP7 -s ;; ~ --to-destination 10.244.1.2:8080 => --to-destination 10.244.1.99:8080", []string{
-			"critical service/stale-endpoint node node1 sends svc demo/a:80 (10.96.10.1:80/tcp) to 10.244.1.99:8080 (nobody is known to have that address), which is no endpoint of it; it should go to 10.244.1.2:8080 (pod demo/a)",
-			"warning service/missing-endpoint node node1 does not send svc demo/a:80 (10.96.10.1:80/tcp) to its endpoint 10.244.1.2:8080 (pod demo/a)"}},
+			"critical service/stale-endpoint node node1 sends svc demo/a:80 (10.96.10.1:80/tcp) to 10.244.1.99:8080 (nobody is known to have that address), which is no endpoint of it; it should go to 10.244.1.2:8080 (pod demo/a)"}},
 		{"another port of the endpoint", "~ --to-destination 10.244.1.2:8080 => --to-destination 10.244.1.2:8081", []string{
 			"critical service/wrong-port node node1 sends svc demo/a:80 (10.96.10.1:80/tcp) to port 8081 of 10.244.1.2:8080 (pod demo/a), which serves it at port 8080"}},
 		{"another port of the Service", "~ -d 10.96.10.1/32 (.*)--dport 80 => -d 10.96.10.1/32 ${1}--dport 81", []string{
