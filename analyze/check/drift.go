@@ -2,7 +2,7 @@ package check
 
 import (
 	"github.com/pathsnap/pathsnap/analyze/model"
-	"github.com/pathsnap/pathsnap/analyze/service"
+	services "github.com/pathsnap/pathsnap/analyze/service"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -20,7 +20,7 @@ func checkDrift(s *scope) {
 		s.unknown("", "", "what the nodes' rules make of Services: the mode of kube-proxy is not known")
 		return
 	}
-	if many, ok := d.(interface{ Drifter() *service.Drifter }); ok {
+	if many, ok := d.(interface{ Drifter() *services.Drifter }); ok {
 		d = many.Drifter() // which reads rules that nodes share once
 	}
 	for _, n := range s.read() {
