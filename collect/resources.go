@@ -30,6 +30,7 @@ func builtins() []resource {
 		{"", "v1", "nodes"},
 		{"", "v1", "pods"},
 		{"", "v1", "services"},
+		{"", "v1", "serviceaccounts"},
 		{"", "v1", "endpoints"},
 		{"discovery.k8s.io", "v1", "endpointslices"},
 		{"networking.k8s.io", "v1", "networkpolicies"},

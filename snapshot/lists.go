@@ -146,6 +146,7 @@ func resources() []resourceKind {
 		{"nodes", "v1", "Node"},
 		{"namespaces", "v1", "Namespace"},
 		{"services", "v1", "Service"},
+		{"serviceaccounts", "v1", "ServiceAccount"},
 		{"endpoints", "v1", "Endpoints"},
 		{"configmaps", "v1", "ConfigMap"},
 		{"daemonsets", "apps/v1", "DaemonSet"},

@@ -89,9 +89,9 @@ func newClassifier(n *policy.NetworkPolicy, ends []policy.End) *classifier {
 		for _, p := range slices.Concat(r.Src, r.Dst) {
 			prefixes = append(prefixes, p.Blocks()...)
 		}
-		for i := range r.Ports {
-			protocols = append(protocols, r.Ports[i].Protocol)
-			c.names = append(c.names, r.Ports[i].Names...)
+		for _, p := range slices.Concat(r.Ports, r.Also) {
+			protocols = append(protocols, p.Protocol)
+			c.names = append(c.names, p.Names...)
 		}
 	}
 	slices.Sort(c.names)
@@ -182,7 +182,10 @@ func (c *classifier) program(d policy.Direction, e *policy.End) *program {
 	key := []byte(d)
 	for _, a := range p.asking {
 		key = append(key, '/')
-		for _, one := range a.Policies {
+		for at, one := range a.Policies {
+			if a.Unsure[at] {
+				key = append(key, '?')
+			}
 			first := c.policies[ruleKey{one, d}]
 			key = binary.AppendUvarint(append(key, ','), uint64(first))
 			// Policies without rules have the place of the next one.
@@ -196,7 +199,7 @@ func (c *classifier) program(d policy.Direction, e *policy.End) *program {
 		return have
 	}
 	p.named = slices.ContainsFunc(p.rules, func(i int) bool {
-		return slices.ContainsFunc(c.table[i].Ports, func(port policy.Port) bool { return len(port.Names) > 0 })
+		return slices.ContainsFunc(slices.Concat(c.table[i].Ports, c.table[i].Also), func(port policy.Port) bool { return len(port.Names) > 0 })
 	})
 	c.programs[string(key)] = p
 	return p

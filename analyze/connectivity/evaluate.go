@@ -147,28 +147,51 @@ func (w *walk) from(i int, about set) (allow, deny set) {
 
 // tier asks one tier: for each port the first rule that holds decides.
 func (w *walk) tier(a *policy.Asking, rest set) (t tally) {
-	for at, p := range a.Policies {
-		rules := p.Rules(w.program.direction)
-		first := w.e.policies[ruleKey{p, w.program.direction}]
-		for r := range rules {
-			holds, may := w.rule(first + r)
-			if may = may.intersect(rest); len(may) > 0 {
-				w.doubt(p, r)
-				t.do(rules[r].Action, may)
-			}
-			if holds = holds.intersect(rest); len(holds) > 0 {
-				t.do(rules[r].Action, holds)
-				w.rivals(&t, a.Policies[at:], rules[r].Action, holds)
-				rest = rest.minus(holds)
-			}
+	for at := range a.Policies {
+		held := w.policy(&t, a, at, rest)
+		if !a.Unsure[at] {
+			rest = rest.minus(held)
 		}
+	}
+	if a.Tier.End != policy.Deny || !slices.Contains(a.Unsure, false) {
+		t.do(policy.Pass, rest)
 	}
 	if a.Tier.End == policy.Deny {
 		t.do(policy.Deny, rest)
-	} else {
-		t.do(policy.Pass, rest)
+		if !slices.Contains(a.Unsure, false) && len(rest) > 0 {
+			w.unsure(a.Policies[0])
+		}
 	}
 	return t
+}
+
+// policy asks one policy, and returns the ports for which a rule holds.
+func (w *walk) policy(t *tally, a *policy.Asking, at int, rest set) (held set) {
+	p := a.Policies[at]
+	rules := p.Rules(w.program.direction)
+	first := w.e.policies[ruleKey{p, w.program.direction}]
+	for r := range rules {
+		holds, may := w.rule(first + r)
+		if may = may.intersect(rest); len(may) > 0 {
+			w.doubt(p, r)
+			t.do(rules[r].Action, may)
+		}
+		if holds = holds.intersect(rest); len(holds) == 0 {
+			continue
+		}
+		t.do(rules[r].Action, holds)
+		if a.Unsure[at] {
+			w.unsure(p)
+		} else {
+			w.rivals(t, a.Policies[at:], rules[r].Action, holds)
+		}
+		rest, held = rest.minus(holds), held.union(holds)
+	}
+	return held
+}
+
+func (w *walk) unsure(p *policy.Policy) {
+	w.doubts = append(w.doubts, fmt.Sprintf("whether %s is about it is not known", p))
 }
 
 // rivals asks the policies behind the first of a list whose order is the same
@@ -215,7 +238,7 @@ func (w *walk) rule(i int) (holds, may set) {
 
 func (w *walk) portsOf(i int) set {
 	r := w.e.table[i]
-	if len(r.Ports) == 0 {
+	if len(r.Ports) == 0 && len(r.Also) == 0 {
 		return w.e.space.all()
 	}
 	key := portsKey{i, w.dst.names}
@@ -224,8 +247,14 @@ func (w *walk) portsOf(i int) set {
 	}
 	have, ok := w.e.ports[key]
 	if !ok {
+		if len(r.Ports) == 0 {
+			have = w.e.space.all()
+		}
 		for p := range r.Ports {
 			have = have.union(w.e.space.ports(&r.Ports[p], w.dst.namedPorts()))
+		}
+		for p := range r.Also {
+			have = have.intersect(w.e.space.ports(&r.Also[p], w.dst.namedPorts()))
 		}
 		w.e.ports[key] = have
 	}

@@ -5,13 +5,14 @@ package policy
 type Asking struct {
 	Tier     *Tier
 	Policies []*Policy
+	Unsure   []bool // of each policy: whether it is about the end is not known
 }
 
 // Asking returns what is asked about an end, tier by tier. It is nil for one
 // that no policy selects, which is not isolated. The caller must not change it.
 func (n *NetworkPolicy) Asking(d Direction, e *End) (out []Asking) {
 	for _, a := range e.asked(d, n) {
-		out = append(out, Asking{a.tier, a.policies})
+		out = append(out, Asking{a.tier, a.policies, a.unsure})
 	}
 	return out
 }

@@ -13,7 +13,7 @@ import (
 
 // A source is a kind of policy.
 type source struct {
-	resource string // its part of the bundle is cluster/<resource>.yaml
+	resource string // its part of the bundle is cluster/<resource>.yaml; "" if read asks for its own
 	custom   bool   // a cluster need not have the resource
 	read     func(*builder)
 }
@@ -25,6 +25,7 @@ func sources() []source {
 		{"adminnetworkpolicies.policy.networking.k8s.io", true, readAdminNetworkPolicies},
 		{"baselineadminnetworkpolicies.policy.networking.k8s.io", true, readBaselineAdminNetworkPolicies},
 		{"clusternetworkpolicies.policy.networking.k8s.io", true, readClusterNetworkPolicies},
+		{"", true, readCalico},
 	}
 }
 
@@ -40,29 +41,22 @@ type builder struct {
 // read reads a kind of policy. A custom resource that the bundle does not list
 // is one that the cluster does not have.
 func (b *builder) read(s source) {
-	p := b.snap.Part("cluster/" + s.resource + ".yaml")
-	if s.custom && p.Status == nodedump.StatusNotCollected {
-		return
+	if s.resource == "" || b.ask(s.resource, s.custom) {
+		s.read(b)
+	}
+}
+
+// ask reports whether a resource is worth reading, and keeps what is wrong with
+// it.
+func (b *builder) ask(resource string, custom bool) bool {
+	p := b.snap.Part("cluster/" + resource + ".yaml")
+	if custom && p.Status == nodedump.StatusNotCollected {
+		return false
 	}
 	if !p.Status.Known() {
 		b.missing = append(b.missing, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", p.File, p.Status, p.Reason), ": "))
 	}
-	s.read(b)
-}
-
-// unread returns the parts of the bundle with policies of Calico that no source
-// reads.
-func (b *builder) unread() (out []string) {
-	for _, group := range []string{"crd.projectcalico.org", "projectcalico.org"} {
-		for _, plural := range []string{"networkpolicies", "globalnetworkpolicies"} {
-			resource := plural + "." + group
-			read := slices.ContainsFunc(sources(), func(s source) bool { return s.resource == resource })
-			if p := b.snap.Part("cluster/" + resource + ".yaml"); !read && p.Status != nodedump.StatusEmpty && p.Status != nodedump.StatusNotCollected {
-				out = append(out, p.File)
-			}
-		}
-	}
-	return out
+	return true
 }
 
 // bad keeps what could not be read or understood; nil is nothing.
@@ -107,10 +101,10 @@ func (b *builder) sorted() []*Tier {
 	})
 	for _, t := range out {
 		slices.SortStableFunc(t.Policies, func(a, b *Policy) int {
-			if order := cmp.Compare(a.Order, b.Order); order != 0 || a.Tie == TieUnion {
+			if order := cmp.Compare(a.Order, b.Order); order != 0 || a.Tie == TieUnion && a.sort == "" {
 				return order
 			}
-			return strings.Compare(a.Name, b.Name)
+			return strings.Compare(cmp.Or(a.sort, a.Name), cmp.Or(b.sort, b.Name))
 		})
 	}
 	return out

@@ -113,6 +113,15 @@ func selectorText(set labels.Set) string {
 	return "{matchLabels: {" + strings.Join(list, ", ") + "}}"
 }
 
+// sortedLabels writes labels as a selector of Calico compares them.
+func sortedLabels(set labels.Set) (out []string) {
+	for k, v := range set {
+		out = append(out, fmt.Sprintf("%s == '%s'", k, v))
+	}
+	slices.Sort(out)
+	return out
+}
+
 // stableLabels drops the labels that controllers give to each revision or pod.
 func stableLabels(set labels.Set) labels.Set {
 	out := labels.Set{}

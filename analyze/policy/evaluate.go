@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
@@ -95,30 +96,52 @@ func (e *evaluation) from(i int) outcome {
 func (e *evaluation) tier(i int) (out outcome) {
 	t := &e.tiers[i]
 	for at, p := range t.policies {
-		held := false
-		rules := p.rules(e.direction)
-		for r := range rules {
-			switch rules[r].Match(e.flow) {
-			case netfilter.Yes:
-				e.steps = append(e.steps, step{t.tier, p, r, netfilter.Yes})
-				return out | e.decide(i, at, r)
-			case netfilter.Maybe:
-				held = true
-				e.steps = append(e.steps, step{t.tier, p, r, netfilter.Maybe})
-				e.doubts = append(e.doubts, doubt(p, e.direction, r, e.flow))
-				out |= e.do(rules[r].Action, i, p)
-			}
+		may, decided := e.policy(i, at)
+		out |= may
+		if decided {
+			return out
 		}
-		if !held {
+		if may == 0 {
 			e.steps = append(e.steps, step{t.tier, p, -1, netfilter.No})
 		}
 	}
-	if t.tier.End == Deny {
-		e.denied = append(e.denied, t.policies...)
+	if t.tier.End != Deny {
+		return out | e.from(i+1)
+	}
+	e.denied = append(e.denied, t.policies...)
+	if slices.Contains(t.unsure, false) {
 		return out | canDeny
 	}
-	return out | e.from(i+1)
+	e.doubts = append(e.doubts, unsureText(t.policies[0]))
+	return out | canDeny | e.from(i+1)
 }
+
+// policy asks one policy of a tier: what its rules can lead to, and whether one
+// of them decides.
+func (e *evaluation) policy(i, at int) (out outcome, decided bool) {
+	t := &e.tiers[i]
+	p := t.policies[at]
+	rules := p.rules(e.direction)
+	for r := range rules {
+		switch a := rules[r].Match(e.flow); {
+		case a == netfilter.No:
+		case a == netfilter.Maybe:
+			e.steps = append(e.steps, step{t.tier, p, r, netfilter.Maybe})
+			e.doubts = append(e.doubts, doubt(p, e.direction, r, e.flow))
+			out |= e.do(rules[r].Action, i, p)
+		case t.unsure[at]:
+			e.steps = append(e.steps, step{t.tier, p, r, netfilter.Maybe})
+			e.doubts = append(e.doubts, unsureText(p))
+			return out | e.do(rules[r].Action, i, p), false
+		default:
+			e.steps = append(e.steps, step{t.tier, p, r, netfilter.Yes})
+			return out | e.decide(i, at, r), true
+		}
+	}
+	return out, false
+}
+
+func unsureText(p *Policy) string { return fmt.Sprintf("whether %s is about it is not known", p) }
 
 // doubt says why it is open whether a rule holds.
 func doubt(p *Policy, d Direction, rule int, f *Flow) string {

@@ -128,6 +128,11 @@ func (r *Rule) miss(f *Flow) string {
 	case peersHold(r.Dst, &f.Dst) == netfilter.No:
 		return fmt.Sprintf("is to %s, not %s", list(r.Dst), &f.Dst)
 	}
+	for i := range r.Also {
+		if r.Also[i].Match(f) == netfilter.No {
+			return fmt.Sprintf("is for %s%s, not %s", &r.Also[i], r.Also[i].unnamed(f), f.portText())
+		}
+	}
 	var ports []string
 	for i := range r.Ports {
 		ports = append(ports, r.Ports[i].String()+r.Ports[i].unnamed(f))

@@ -12,14 +12,14 @@ import (
 // A NetworkPolicy knows the policies of a snapshot, of every kind. It does not
 // change.
 type NetworkPolicy struct {
-	ips     *k8s.IPCache
-	tiers   []*Tier         // by order
-	pods    map[string]*Pod // by "namespace/name"
-	count   int             // of policies
-	ofNodes bool            // some are about nodes
-	hasIPv6 bool            // a pod has such an address
-	missing []string        // what is not known of them
-	unread  []string        // parts with policies of kinds that are not read
+	ips      *k8s.IPCache
+	tiers    []*Tier         // by order
+	pods     map[string]*Pod // by "namespace/name"
+	count    int             // of policies
+	ofNodes  bool            // some are about nodes
+	hasIPv6  bool            // a pod has such an address
+	missing  []string        // what is not known of them
+	forwards []*Policy       // those about what nodes forward
 }
 
 // New compiles the policies of snap once; Check only looks up. What could not
@@ -32,9 +32,13 @@ func New(snap *snapshot.Snapshot, ips *k8s.IPCache) (n *NetworkPolicy, errs []er
 	n = &NetworkPolicy{ips: ips, pods: map[string]*Pod{}, tiers: b.sorted(), missing: b.missing}
 	for _, t := range n.tiers {
 		n.count += len(t.Policies)
+		for _, p := range t.Policies {
+			if p.Forward != nil {
+				n.forwards = append(n.forwards, p)
+			}
+		}
 		n.ofNodes = n.ofNodes || slices.ContainsFunc(t.Policies, func(p *Policy) bool { return p.Node != nil })
 	}
-	n.unread = b.unread()
 	if n.count > 0 {
 		namespaces, err := snap.Namespaces()
 		b.bad(err)
@@ -87,8 +91,10 @@ func (n *NetworkPolicy) CheckFlow(f *Flow) Verdict {
 	v.add(ingress)
 	v.Allowed = both(egress.answer, ingress.answer) == netfilter.Yes && len(n.missing) == 0
 	v.Unknown = n.missing
+	forwarded := n.forwarded(f)
+	v.Allowed = v.Allowed && len(forwarded) == 0
 	if egress.answer != netfilter.No && ingress.answer != netfilter.No && !v.Allowed {
-		v.Unknown = slices.Concat(n.missing, egress.doubts, ingress.doubts)
+		v.Unknown = slices.Concat(n.missing, egress.doubts, ingress.doubts, forwarded)
 	}
 	return v
 }

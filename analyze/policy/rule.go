@@ -77,6 +77,16 @@ type Policy struct {
 	// or its pods that have no network of their own.
 	Node func(*End) bool
 
+	// Perhaps, if it is not nil, reports whether it is not known that the policy
+	// is about an end for which Selects or Node holds.
+	Perhaps func(*End) bool
+	// Forward, if it is not nil, reports whether the policy is also about what a
+	// node forwards to and from its pods, which is not evaluated.
+	Forward func(node string) netfilter.Answer
+
+	sort string   // what policies of one order are sorted by, "" for the name
+	key  *sortKey // nil unless Calico sorts it
+
 	IsIngress, IsEgress bool // the directions that it is about
 	Ingress, Egress     []Rule
 
@@ -112,13 +122,14 @@ func (p *Policy) about(d Direction) bool {
 }
 
 // A Rule does something with conversations. It holds for those between one of
-// Src and one of Dst to one of Ports; none means any. It does not change.
+// Src and one of Dst to one of Ports and all of Also; none means any. It does not change.
 type Rule struct {
 	Name   string // "" if it has none
 	Action Action
 	Src    []Peer
 	Dst    []Peer
 	Ports  []Port
+	Also   []Port // all of them must hold, too
 	Doubt  string // why it may not hold although all that does, "" if it does
 	Never  string // why it holds for nothing, "" if it does
 }
@@ -142,6 +153,9 @@ func (r *Rule) Match(f *Flow) netfilter.Answer {
 	}
 	a := both(peersHold(r.Src, &f.Src), peersHold(r.Dst, &f.Dst))
 	a = both(a, portsHold(r.Ports, f))
+	for i := range r.Also {
+		a = both(a, r.Also[i].Match(f))
+	}
 	if r.Doubt != "" {
 		a = both(a, netfilter.Maybe)
 	}

@@ -63,6 +63,7 @@ type Class struct {
 type asked struct {
 	tier     *Tier
 	policies []*Policy
+	unsure   []bool // of each policy: whether it selects is not known
 }
 
 // HasPort reports whether number is what the pod's containers call name.
@@ -114,20 +115,21 @@ func (n *NetworkPolicy) askedOfNode(d Direction, e *End) []asked {
 	if e.Node == "" || !n.ofNodes {
 		return nil
 	}
-	return n.asked(d, func(p *Policy) bool { return p.Node != nil && p.Node(e) })
+	return n.asked(d, e, func(p *Policy) bool { return p.Node != nil && p.Node(e) })
 }
 
-// asked returns the policies of a direction that select something, by tiers.
-func (n *NetworkPolicy) asked(d Direction, selects func(*Policy) bool) (out []asked) {
+// asked returns the policies of a direction that select an end, by tiers.
+func (n *NetworkPolicy) asked(d Direction, e *End, selects func(*Policy) bool) (out []asked) {
 	for _, t := range n.tiers {
-		var policies []*Policy
+		a := asked{tier: t}
 		for _, p := range t.Policies {
 			if p.about(d) && selects(p) {
-				policies = append(policies, p)
+				a.policies = append(a.policies, p)
+				a.unsure = append(a.unsure, p.Perhaps != nil && p.Perhaps(e))
 			}
 		}
-		if len(policies) > 0 {
-			out = append(out, asked{t, policies})
+		if len(a.policies) > 0 {
+			out = append(out, a)
 		}
 	}
 	return out
@@ -199,7 +201,8 @@ func (n *NetworkPolicy) newClass(pod *corev1.Pod, namespace labels.Set) *Class {
 		c.NamespaceLabels = namedLabels(pod.Namespace, nil)
 	}
 	selects := func(p *Policy) bool { return p.Selects(c) }
-	c.ingress, c.egress = n.asked(Ingress, selects), n.asked(Egress, selects)
+	e := &End{Pod: &Pod{Class: c}}
+	c.ingress, c.egress = n.asked(Ingress, e, selects), n.asked(Egress, e, selects)
 	return c
 }
 

@@ -25,7 +25,7 @@ func (n *NetworkPolicy) Compare(src, dst model.Endpoint, port uint16, protocol m
 	f := &Flow{Src: n.End(src), Dst: n.End(dst), Port: port, Protocol: protocol}
 	v := n.CheckFlow(f)
 	switch {
-	case len(v.Unknown) > 0 || len(n.unread) > 0:
+	case len(v.Unknown) > 0:
 		return nil
 	case !v.Allowed:
 		return n.denials(f, r)

@@ -97,6 +97,8 @@ func resourceOfFile(name string) string {
 		return "namespaces"
 	case "svc", "service":
 		return "services"
+	case "sa", "serviceaccount":
+		return "serviceaccounts"
 	case "ep":
 		return "endpoints"
 	case "cm", "configmap":
@@ -222,6 +224,7 @@ func builtins() []builtin {
 		{"", "Node", "nodes"},
 		{"", "Namespace", "namespaces"},
 		{"", "Service", "services"},
+		{"", "ServiceAccount", "serviceaccounts"},
 		{"", "Endpoints", "endpoints"},
 		{"", "ConfigMap", "configmaps"},
 		{"apps", "DaemonSet", "daemonsets"},

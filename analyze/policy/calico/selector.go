@@ -18,7 +18,7 @@ type Selector struct{ root node }
 // A node is a part of an expression.
 type node interface {
 	match(Labels) netfilter.Answer
-	print(*strings.Builder)
+	write(*strings.Builder)
 	// rewrite returns the node with every leaf replaced.
 	rewrite(leaf func(node) node) node
 }
@@ -37,7 +37,7 @@ func (s *Selector) String() string {
 		return "all()"
 	}
 	var b strings.Builder
-	s.root.print(&b)
+	s.root.write(&b)
 	return b.String()
 }
 
@@ -151,7 +151,7 @@ func (l leaf) holds(value string) bool {
 
 func (l leaf) rewrite(f func(node) node) node { return f(l) }
 
-func (l leaf) print(b *strings.Builder) {
+func (l leaf) write(b *strings.Builder) {
 	switch l.op {
 	case "has":
 		b.WriteString("has(" + l.label + ")")
@@ -182,7 +182,7 @@ type constant string
 
 func (c constant) match(Labels) netfilter.Answer  { return netfilter.Yes }
 func (c constant) rewrite(f func(node) node) node { return f(c) }
-func (c constant) print(b *strings.Builder)       { b.WriteString(string(c) + "()") }
+func (c constant) write(b *strings.Builder)       { b.WriteString(string(c) + "()") }
 
 // A negation is !x.
 type negation struct{ of node }
@@ -190,9 +190,9 @@ type negation struct{ of node }
 func (n negation) match(labels Labels) netfilter.Answer { return opposite(n.of.match(labels)) }
 func (n negation) rewrite(f func(node) node) node       { return negation{n.of.rewrite(f)} }
 
-func (n negation) print(b *strings.Builder) {
+func (n negation) write(b *strings.Builder) {
 	b.WriteString("!")
-	n.of.print(b)
+	n.of.write(b)
 }
 
 // A list is x && y && z, or x || y || z.
@@ -225,7 +225,7 @@ func (l list) rewrite(f func(node) node) node {
 	return out
 }
 
-func (l list) print(b *strings.Builder) {
+func (l list) write(b *strings.Builder) {
 	sep := " || "
 	if l.and {
 		sep = " && "
@@ -235,7 +235,7 @@ func (l list) print(b *strings.Builder) {
 		if i > 0 {
 			b.WriteString(sep)
 		}
-		p.print(b)
+		p.write(b)
 	}
 	b.WriteString(")")
 }

@@ -1,7 +1,6 @@
 package calico
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -157,7 +156,7 @@ func TestErrorsHaveAPlace(t *testing.T) {
 	} {
 		_, err := Parse(tt.selector)
 		var e *Error
-		require.True(t, errors.As(err, &e), "%s: %v", tt.selector, err)
+		require.ErrorAs(t, err, &e, tt.selector)
 		require.Equal(t, tt.at, e.At, "%s: %v", tt.selector, err)
 		require.Contains(t, e.Problem, tt.problem, tt.selector)
 	}
