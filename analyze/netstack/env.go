@@ -93,11 +93,18 @@ func (e *env) FibDevice(f *netfilter.Frame, dst, mark bool, dev string) string {
 	if mark {
 		q.Mark = p.Mark
 	}
-	if !e.ns.FIB.ReversePath(q, dev == "", false) {
-		return ""
+	var choices *netfilter.Choices
+	if p.IPv6() {
+		choices = f.Choices
 	}
 	if dev != "" {
+		if !e.ns.FIB.ReversePathBy(q, false, false, choices) {
+			return ""
+		}
 		return dev
 	}
-	return e.ns.FIB.Lookup(route.Query{Src: q.Dst, Dst: q.Src, Mark: q.Mark, TOS: q.TOS, Protocol: q.Protocol, AnySrc: true}, nil).Dev
+	if !e.ns.FIB.ReversePath(q, true, false) {
+		return ""
+	}
+	return e.ns.FIB.Lookup(route.Query{Src: q.Dst, Dst: q.Src, Mark: q.Mark, TOS: q.TOS, Protocol: q.Protocol, AnySrc: true}, choices).Dev
 }

@@ -3,6 +3,8 @@ package route
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
 // A Refusal says why the kernel discards a packet because of its source, or of
@@ -251,6 +253,13 @@ func (f *FIB) validate6(q Query) *Refusal {
 // --validmark. q.OIf is the device that routes and rules of IPv6 are asked for:
 // iptables asks for q.IIf unless loose, nft for none. acceptLocal also takes sources of this namespace.
 func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
+	return f.ReversePathBy(q, loose, acceptLocal, nil)
+}
+
+// ReversePathBy is ReversePath with what decides multipath routes of IPv6, which
+// nft's fib meets as any packet does: the hash of the flow chooses the device
+// (ip6_pol_route_lookup). A nil c takes the first.
+func (f *FIB) ReversePathBy(q Query, loose, acceptLocal bool, c *netfilter.Choices) bool {
 	q.Src, q.Dst = clean(q.Src), clean(q.Dst)
 	if !q.Src.IsValid() {
 		return false
@@ -262,7 +271,7 @@ func (f *FIB) ReversePath(q Query, loose, acceptLocal bool) bool {
 	fl := flow{src: dst, dst: q.Src, iif: loopback, mark: q.Mark, tos: q.TOS,
 		vrf: f.devices.master(q.IIf), ignoreLinkstate: true}
 	if q.Src.Is6() {
-		fl.proto = protocolNumber(string(q.Protocol)) // IPv4's flow has none
+		fl.proto, fl.choices = protocolNumber(string(q.Protocol)), c // IPv4's flow has no protocol
 		return f.reversePath6(&fl, q, loose, acceptLocal)
 	}
 	a, _ := f.ask(&fl)
