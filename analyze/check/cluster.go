@@ -58,13 +58,19 @@ func newCluster(a *analyze.Analyzer) *cluster {
 	for i := range objects {
 		names[objects[i].Name] = true
 	}
+	pods := map[string][]*corev1.Pod{}
+	for _, pod := range env.IPCache.Pods() {
+		if !pod.Spec.HostNetwork && !ended(pod) {
+			pods[pod.Spec.NodeName] = append(pods[pod.Spec.NodeName], pod)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		c.nodes = append(c.nodes, c.host(name))
+		c.nodes = append(c.nodes, c.host(name, pods[name]))
 	}
 	return c
 }
 
-func (c *cluster) host(name string) *host {
+func (c *cluster) host(name string, pods []*corev1.Pod) *host {
 	h := &host{name: name, place: topology.Place{Base: snapshot.NodeBase(name, false), Netns: nodedump.HostNetns}}
 	h.object, _ = c.env.IPCache.GetNodeFromName(name)
 	h.ns = c.env.Atlas.NetNS(h.place)
@@ -75,10 +81,7 @@ func (c *cluster) host(name string) *host {
 	for _, p := range c.env.Atlas.Places(h.place.Base) {
 		places[c.env.HopOf(p)] = p
 	}
-	for _, pod := range c.env.IPCache.Pods() {
-		if pod.Spec.NodeName != name || pod.Spec.HostNetwork || ended(pod) {
-			continue
-		}
+	for _, pod := range pods {
 		s := &space{pod: pod}
 		if p, ok := places[s.hop()]; ok {
 			s.place, s.ns = p, c.env.Atlas.NetNS(p)

@@ -139,18 +139,19 @@ func (s *scope) leadsTo(n *host, p *space, e entry) {
 // nodeNeighbours compares what somebody wrote down about other nodes for good
 // with what they are. Entries that were learned may be a router's.
 func (s *scope) nodeNeighbours(n *host) {
-	for _, peer := range s.read() {
-		for _, ip := range nodeIPs(peer) {
-			dev, ok := peer.ns.FIB.DeviceOwning(ip)
-			if peer == n || !ok {
-				continue
-			}
-			for i := range n.ns.Info.Neighbours {
-				have := &n.ns.Info.Neighbours[i]
-				if have.IP == ip.String() && have.State == "PERMANENT" && !isTunnel(n.ns, have.Dev) {
-					s.leadsTo(n, nil, entry{have.Dev, ip, dev.MAC, "node " + peer.name})
-				}
-			}
+	for i := range n.ns.Info.Neighbours {
+		have := &n.ns.Info.Neighbours[i]
+		ip, err := netip.ParseAddr(have.IP)
+		if err != nil || have.State != "PERMANENT" || isTunnel(n.ns, have.Dev) {
+			continue
+		}
+		name, _ := s.env.IPCache.GetNodeNameFromIP(ip)
+		at := slices.IndexFunc(s.nodes, func(peer *host) bool { return peer.name == name && peer != n && peer.ns != nil })
+		if at < 0 {
+			continue
+		}
+		if dev, ok := s.nodes[at].ns.FIB.DeviceOwning(ip); ok {
+			s.leadsTo(n, nil, entry{have.Dev, ip, dev.MAC, "node " + name})
 		}
 	}
 }

@@ -47,7 +47,7 @@ func checkServices(s *scope) {
 func (s *scope) served(slice *discoveryv1.EndpointSlice) {
 	for i := range slice.Endpoints {
 		e := &slice.Endpoints[i]
-		if e.TargetRef == nil || e.TargetRef.Kind != "Pod" || len(e.Addresses) == 0 || e.Conditions.Ready != nil && !*e.Conditions.Ready {
+		if e.TargetRef == nil || e.TargetRef.Kind != "Pod" || len(e.Addresses) == 0 || !isReady(e) {
 			continue
 		}
 		ip, err := netip.ParseAddr(e.Addresses[0])
@@ -56,17 +56,22 @@ func (s *scope) served(slice *discoveryv1.EndpointSlice) {
 			continue
 		}
 		for _, p := range slice.Ports {
-			if p.Port == nil || p.Protocol == nil {
+			if p.Port == nil || p.Protocol == nil || heard(ns, string(*p.Protocol), netip.AddrPortFrom(ip, uint16(*p.Port))) {
 				continue
 			}
-			q := model.Packet{Protocol: model.Protocol(strings.ToLower(string(*p.Protocol))), Dst: netip.AddrPortFrom(ip, uint16(*p.Port))}
-			if m := ns.Sockets.Lookup(q, ""); m.Known && !m.Found && q.Protocol.HasPorts() {
-				s.find(n.name, model.Suspicion{Level: model.SuspicionLevelInfo, Code: "socket/none", On: on, Evidence: ns.Info.File,
-					Message: fmt.Sprintf("svc %s/%s is sent to %s %d of pod %s, where nobody listens", slice.Namespace, slice.Labels[discoveryv1.LabelServiceName], q.Protocol, *p.Port, on.ID),
-					Remedy:  "Correct the target port of the Service, or start the server."})
-			}
+			s.find(n.name, model.Suspicion{Level: model.SuspicionLevelInfo, Code: "socket/none", On: on, Evidence: ns.Info.File,
+				Message: fmt.Sprintf("svc %s/%s is sent to %s %d of pod %s, where nobody listens", slice.Namespace, slice.Labels[discoveryv1.LabelServiceName],
+					strings.ToLower(string(*p.Protocol)), *p.Port, on.ID),
+				Remedy: "Correct the target port of the Service, or start the server."})
 		}
 	}
+}
+
+// heard reports whether somebody listens on a port, or that is not known.
+func heard(ns *netstack.NetNS, protocol string, at netip.AddrPort) bool {
+	p := model.Packet{Protocol: model.Protocol(strings.ToLower(protocol)), Dst: at}
+	m := ns.Sockets.Lookup(p, "")
+	return !m.Known || m.Found || !p.Protocol.HasPorts()
 }
 
 // home finds the node of a pod and the namespace that its sockets are in, nil if
@@ -117,7 +122,7 @@ func endpointStates(list []discoveryv1.EndpointSlice) map[string]endpointState {
 		}
 		for j := range list[i].Endpoints {
 			e := &list[i].Endpoints[j]
-			if e.Conditions.Ready == nil || *e.Conditions.Ready {
+			if isReady(e) {
 				st.ready++
 			} else if who := endpointName(e); !slices.Contains(st.unready, who) {
 				st.unready = append(st.unready, who)
@@ -127,6 +132,10 @@ func endpointStates(list []discoveryv1.EndpointSlice) map[string]endpointState {
 	}
 	return states
 }
+
+// isReady reports whether an endpoint takes packets: one of which nothing is said
+// does.
+func isReady(e *discoveryv1.Endpoint) bool { return e.Conditions.Ready == nil || *e.Conditions.Ready }
 
 func endpointName(e *discoveryv1.Endpoint) string {
 	if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {

@@ -43,21 +43,28 @@ type checkup struct {
 	bridged bool       // the bridge of the pods is up
 }
 
-// podsOf are the running pods of a node that have an address in the network.
-func (f *flannel) podsOf(node string) (list []*corev1.Pod) {
-	for _, pod := range f.env.IPCache.Pods() {
+// A census is who lives where, counted once.
+type census struct {
+	nodes []corev1.Node
+	pods  map[string][]*corev1.Pod // by node, those that have an address in the network and have not ended
+}
+
+func take(env plugin.Env) census {
+	c := census{pods: map[string][]*corev1.Pod{}}
+	c.nodes, _ = env.Snapshot.Nodes() // without Node objects there are no peers to ask about
+	for _, pod := range env.IPCache.Pods() {
 		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if pod.Spec.NodeName == node && !pod.Spec.HostNetwork && !ended && len(podIPs(pod)) > 0 {
-			list = append(list, pod)
+		if !pod.Spec.HostNetwork && !ended && len(podIPs(pod)) > 0 {
+			c.pods[pod.Spec.NodeName] = append(c.pods[pod.Spec.NodeName], pod)
 		}
 	}
-	return list
+	return c
 }
 
 // checkPods asserts the bridge, the pods' cables and the route to them, and
 // reports whether the bridge is there. A node without pods has no bridge yet.
 func (c *checkup) checkPods() bool {
-	pods := c.podsOf(c.node.NodeName)
+	pods := c.census().pods[c.node.NodeName]
 	if len(pods) == 0 {
 		return false
 	}
@@ -115,10 +122,7 @@ func (c *checkup) checkVTEP() {
 
 // peers are the other nodes.
 func (f *flannel) peers(node string) (list []*corev1.Node) {
-	nodes, err := f.env.Snapshot.Nodes()
-	if err != nil {
-		return nil
-	}
+	nodes := f.census().nodes
 	for i := range nodes {
 		if nodes[i].Name != node {
 			list = append(list, &nodes[i])
@@ -148,7 +152,7 @@ func (c *checkup) checkPeer(peer *corev1.Node) {
 // a pod may have; invalid if the node has no range.
 func (f *flannel) member(node string) netip.Addr {
 	cidrs := f.env.IPCache.GetNodePodCIDRs(node)
-	for _, pod := range f.podsOf(node) {
+	for _, pod := range f.census().pods[node] {
 		for _, ip := range podIPs(pod) {
 			for _, c := range cidrs {
 				if c.Contains(ip) && ip.Is4() {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -23,7 +24,9 @@ func Descriptor() *plugin.Descriptor {
 		Doc:    "flannel with the vxlan or host-gw backend",
 		Config: cfg,
 		Detect: detect,
-		New:    func(env plugin.Env) (plugin.Plugin, error) { return &flannel{env, cfg, read(env.Snapshot, cfg)}, nil },
+		New: func(env plugin.Env) (plugin.Plugin, error) {
+			return &flannel{env: env, cfg: cfg, facts: read(env.Snapshot, cfg), census: sync.OnceValue(func() census { return take(env) })}, nil
+		},
 	}
 }
 
@@ -72,9 +75,10 @@ func runsFlannel(pod corev1.PodSpec) bool {
 
 // flannel implements [plugin.Plugin].
 type flannel struct {
-	env   plugin.Env
-	cfg   *Config
-	facts facts
+	env    plugin.Env
+	cfg    *Config
+	facts  facts
+	census func() census // of who lives where, taken when somebody asks
 }
 
 // CreatePod implements [plugin.Plugin].
