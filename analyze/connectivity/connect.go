@@ -45,8 +45,8 @@ func (b *builder) connect() {
 			if i == j && r.Alone(i) {
 				continue // a pod and itself
 			}
-			for _, f := range r.values[id] {
-				r.Connections = append(r.Connections, Connection{From: i, To: j, Flow: f})
+			for k := range r.values[id] {
+				r.Connections = append(r.Connections, Connection{From: i, To: j, Flow: &r.values[id][k]})
 			}
 		}
 	}

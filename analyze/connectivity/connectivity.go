@@ -21,6 +21,7 @@ type Report struct {
 	Doubts      []string     // why some Unknown is not known, sorted
 	Unenforced  string       // why nothing enforces the policies, "" if something does or nobody knows
 	Notes       []string     // what is taken for granted
+	Problems    []string     // objects and parts that could not be read, and were left out
 
 	values []value // what pairs have
 	pairs  [][]int // From, To: index in values, noPair where nobody asks
@@ -67,7 +68,7 @@ type Isolation struct {
 // end reaches itself whatever it says, and a node and its own pods each other.
 type Connection struct {
 	From, To int // indexes of groups
-	Flow
+	*Flow        // equal ones are shared
 }
 
 // A Flow is what may pass between two ends. What is in neither of both may not.

@@ -120,9 +120,14 @@ func valuesOf(group int, others []int, pair func(group, other int) int) (out []i
 	return out
 }
 
-// withoutItself takes out what would only be a pod and itself.
+// withoutItself takes out what would only be a pod and itself, but from a side
+// that has every pod.
 func (r *Report) withoutItself(l *Line) {
 	drop := func(from []int, one int) []int {
+		pods := slices.DeleteFunc(slices.Clone(from), func(g int) bool { return r.Groups[g].Kind != Pods })
+		if len(pods) > 1 && len(pods) == r.podGroups() {
+			return from
+		}
 		return slices.DeleteFunc(slices.Clone(from), func(g int) bool { return g == one })
 	}
 	if len(l.To) == 1 && r.Alone(l.To[0]) {
@@ -132,6 +137,16 @@ func (r *Report) withoutItself(l *Line) {
 	if len(l.From) == 1 && r.Alone(l.From[0]) {
 		l.To = drop(l.To, l.From[0])
 	}
+}
+
+// podGroups is the number of groups of pods.
+func (r *Report) podGroups() (n int) {
+	for i := range r.Groups {
+		if r.Groups[i].Kind == Pods {
+			n++
+		}
+	}
+	return n
 }
 
 // Alike puts groups together that are equal both as source and as destination,

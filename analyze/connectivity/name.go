@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Name names groups for people: "every pod", "demo/{a,b}, other/*, nodes,
-// outside". A workload of which only some pods are meant is named by those. At
+// Name names groups for people: "every pod", "demo/{a,b}, {ops,other}/*, every
+// node, outside". A workload of which only some pods are meant is named by those. At
 // most limit names of one namespace are listed, 0 for no limit.
 func (r *Report) Name(groups []int, limit int) string {
 	var parts []string
@@ -115,21 +115,30 @@ func (r *Report) podNames(groups []int, limit int) []string {
 	return braced(in, out, limit)
 }
 
-// braced is "demo/{a,b}" for each namespace, or "demo/*" if none of it is among
-// the others.
+// braced is "demo/{a,b}" for each namespace, "demo/*" if none of it is among the
+// others, and "{demo,other}/a" for namespaces of which the same is named.
 func braced(names, others map[string][]string, limit int) (out []string) {
+	namespaces := map[string][]string{}
 	for namespace, list := range names {
 		slices.Sort(list)
+		text := "{" + joined(list, limit) + "}"
 		switch {
 		case len(list) == 1:
-			out = append(out, namespace+"/"+list[0])
+			text = list[0]
 		case others != nil && len(others[namespace]) == 0:
-			out = append(out, namespace+"/*")
-		default:
-			out = append(out, namespace+"/{"+joined(list, limit)+"}")
+			text = "*"
 		}
+		namespaces[text] = append(namespaces[text], namespace)
 	}
-	slices.Sort(out)
+	for text, list := range namespaces {
+		slices.Sort(list)
+		if len(list) == 1 {
+			out = append(out, list[0]+"/"+text)
+			continue
+		}
+		out = append(out, "{"+joined(list, limit)+"}/"+text)
+	}
+	slices.SortFunc(out, func(a, b string) int { return strings.Compare(strings.TrimPrefix(a, "{"), strings.TrimPrefix(b, "{")) })
 	return out
 }
 

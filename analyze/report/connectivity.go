@@ -84,6 +84,7 @@ type (
 		Unenforced    string           `json:"unenforced"`
 		Doubts        []string         `json:"doubts"`
 		Notes         []string         `json:"notes"`
+		Problems      []string         `json:"problems"`
 	}
 	jsonGroup struct {
 		ID        int               `json:"id"`
@@ -145,7 +146,7 @@ func writeConnectivityJSON(_ context.Context, w io.Writer, r *connectivity.Repor
 	j := jsonConnectivity{
 		SchemaVersion: SchemaVersion, Policies: r.Policies, Namespace: r.Namespace, Unenforced: r.Unenforced,
 		Groups: []jsonGroup{}, Connections: []jsonConnection{}, Services: []jsonService{},
-		Doubts: append([]string{}, r.Doubts...), Notes: append([]string{}, r.Notes...),
+		Doubts: append([]string{}, r.Doubts...), Notes: append([]string{}, r.Notes...), Problems: append([]string{}, r.Problems...),
 	}
 	for i := range r.Groups {
 		j.Groups = append(j.Groups, groupJSON(r, i))

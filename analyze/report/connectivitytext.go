@@ -38,6 +38,7 @@ func writeConnectivityText(_ context.Context, w io.Writer, r *connectivity.Repor
 	t.services()
 	t.list("Not known", r.Doubts)
 	t.list("Taken for granted", r.Notes)
+	t.list("Not understood, and left out", r.Problems)
 	_, err := io.WriteString(w, t.b.String())
 	return err
 }

@@ -95,7 +95,7 @@ func connectivityFormat(c *cli.Context, std streams) (f report.ConnectivityForma
 	return f, nil
 }
 
-// connectivityOf makes the report. What could not be read is among its doubts.
+// connectivityOf makes the report. What could not be read is among its problems.
 func connectivityOf(c *cli.Context, snap *snapshot.Snapshot, problems []error) (*connectivity.Report, error) {
 	if _, err := snap.Pods(); err != nil {
 		return nil, err
@@ -121,8 +121,8 @@ func connectivityOf(c *cli.Context, snap *snapshot.Snapshot, problems []error) (
 		}
 	}
 	for _, err := range problems {
-		if text := oneLine(err.Error()); !errors.Is(err, snapshot.ErrNotCollected) && !slices.Contains(r.Doubts, text) {
-			r.Doubts = append(r.Doubts, text)
+		if text := oneLine(err.Error()); !errors.Is(err, snapshot.ErrNotCollected) && !slices.Contains(r.Problems, text) {
+			r.Problems = append(r.Problems, text)
 		}
 	}
 	return r, nil
