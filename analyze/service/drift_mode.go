@@ -113,7 +113,7 @@ func (d *drift) run() {
 		case !f.part.Status.Known():
 			d.notChecked(fmt.Sprintf("those for %s: %s", familyName(f.ipv4), statusText(f.part)), f.part.File)
 		case f.have != nil && f.have.Cut:
-			d.notChecked(fmt.Sprintf("the text of those for %s is cut off", familyName(f.ipv4)), f.part.File)
+			d.notChecked(fmt.Sprintf("the text of those for %s is cut off, or not understood", familyName(f.ipv4)), f.part.File)
 		case f.have != nil:
 			d.compare(f.have, f.ipv4)
 		default:

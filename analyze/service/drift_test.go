@@ -34,7 +34,7 @@ func host(t testing.TB, snap *snapshot.Snapshot, node string) *nodedump.NetNSInf
 }
 
 func TestDriftOfHealthyBundles(t *testing.T) {
-	for _, name := range []string{"flannel-vxlan", "flannel-hostgw"} {
+	for _, name := range []string{"flannel-vxlan", "flannel-hostgw", "flannel-vxlan-legacy", "flannel-vxlan-nftables"} {
 		snap, k := bundle(t, name)
 		for _, node := range snap.NodeNames() {
 			info := host(t, snap, node)

@@ -92,7 +92,7 @@ type Entry struct {
 type Family struct {
 	Entries   map[Frontend]*Entry
 	Hooks     []Hook // that every Service needs and that are missing
-	Cut       bool   // the text ends in the middle: what is not there may have been
+	Cut       bool   // the text ends in the middle, or has something odd: what is not there may have been
 	NodePorts bool   // packets to the node's own addresses come to its node ports
 }
 

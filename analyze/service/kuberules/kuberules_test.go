@@ -145,12 +145,16 @@ func TestReadNFTables(t *testing.T) {
 		{"a map that no rule uses", []string{one, endpoint}, []string{}},
 		{"one endpoint by goto", []string{services, one, endpoint, `{"rule": {TABLE, "chain": "service-1", "expr": [{"goto": {"target": "endpoint-1"}}]}}`}, []string{"10.0.0.1:80/tcp -> 10.1.0.1:8080"}},
 		{"a share of them", []string{services, one, endpoint, `{"rule": {TABLE, "chain": "service-1", "expr": [{"vmap": {"key": {"numgen": {"mode": "random", "mod": 1}}, "data": {"set": [[0, {"goto": {"target": "endpoint-1"}}]]}}}]}}`}, []string{"10.0.0.1:80/tcp -> 10.1.0.1:8080"}},
+		{"affinity, with a client", []string{services, one, `{"set": {TABLE, "name": "affinity-1", "type": "ipv4_addr", "timeout": 60, "elem": [{"elem": {"val": "10.2.0.1", "timeout": 60, "expires": 3}}]}}`,
+			`{"rule": {TABLE, "chain": "endpoint-1", "expr": [{"set": {"op": "update", "elem": {}, "set": "@affinity-1"}}]}}`, endpoint,
+			`{"rule": {TABLE, "chain": "service-1", "expr": [{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "@affinity-1"}}, {"goto": {"target": "endpoint-1"}}]}}`,
+			`{"rule": {TABLE, "chain": "service-1", "expr": [{"goto": {"target": "endpoint-1"}}]}}`}, []string{"10.0.0.1:80/tcp -> 10.1.0.1:8080+60s"}},
 		{"rules of another table", []string{services, one, strings.ReplaceAll(endpoint, "TABLE", `"family": "ip", "table": "x-kube-proxy"`)}, []string{"10.0.0.1:80/tcp"}},
 		{"nonsense", []string{services, one, `{"rule": {TABLE, "chain": "service-1", "expr": [{"vmap": {"data": 3}}, {"match": {"left": 1}}, {"dnat": {"addr": 4}}, 5]}}`}, []string{"10.0.0.1:80/tcp"}},
 	} {
 		f, ok := ReadNFTables(nft(tt.objects...), "ip")
 		require.True(t, ok, tt.why)
-		require.False(t, f.Cut, tt.why)
+		require.Equal(t, tt.why == "nonsense", f.Cut, tt.why)
 		require.ElementsMatch(t, tt.want, show(f, ok), tt.why)
 	}
 	_, ok := ReadNFTables(nft(), "ip6")

@@ -27,7 +27,11 @@ func ReadNFTables(data []byte, family string) (*Family, bool) {
 		if nodePort && t.used["@"+m.Name] {
 			r.out.NodePorts = true
 		}
-		for _, e := range m.Elem {
+		for _, raw := range m.Elem {
+			var e nftElem
+			if json.Unmarshal(raw, &e) != nil {
+				continue
+			}
 			f, v, ok := e.read(nodePort)
 			if ok && t.used["@"+m.Name] {
 				t.element(r, f, v, m)
@@ -85,7 +89,7 @@ type nftObject struct {
 type nftSet struct {
 	Family, Table, Name string
 	Timeout             int
-	Elem                []nftElem
+	Elem                []json.RawMessage // of a map each is an nftElem
 }
 
 // An nftElem is one element: [key, verdict] of a map.
@@ -123,7 +127,7 @@ func readTable(data []byte, family string) *nftTable {
 			return t
 		}
 	}
-	line, at := 1, 0
+	line, at, odd := 1, 0, false
 	var rules []nftObject
 	var lines []int
 	for d.More() {
@@ -134,7 +138,11 @@ func readTable(data []byte, family string) *nftTable {
 		line += bytes.Count(data[at:d.InputOffset()], []byte("\n"))
 		at = int(d.InputOffset())
 		var o nftObject
-		if !bytes.Contains(raw, []byte(`"kube-proxy"`)) || json.Unmarshal(raw, &o) != nil {
+		if !bytes.Contains(raw, []byte(`"kube-proxy"`)) {
+			continue
+		}
+		if json.Unmarshal(raw, &o) != nil {
+			odd = true
 			continue
 		}
 		if o.Rule != nil && o.Rule.Table == "kube-proxy" && o.Rule.Family == family {
@@ -143,7 +151,7 @@ func readTable(data []byte, family string) *nftTable {
 		}
 		t.object(&o, family, line)
 	}
-	t.cut = false
+	t.cut = odd
 	for i := range rules {
 		t.rule(rules[i].Rule.Chain, rules[i].Rule.Expr, lines[i])
 	}
