@@ -56,12 +56,17 @@ func (s *scope) way(from, to *host) {
 	switch {
 	case err != nil:
 		s.unknown(from.name, "", "what becomes of %s: %v", who, err)
-	case d.Outcome == model.OutcomeReached:
+	case d.Outcome == model.OutcomeReached, denied(d):
 	case d.Outcome == model.OutcomeUnknown || d.Outcome == model.OutcomeMixed || len(d.Suspicions) == 0:
 		s.unknown(from.name, evidenceIn(d), "what becomes of %s%s", who, reasonIn(d))
 	default:
 		s.lost(from, to, who, d.Suspicions[0])
 	}
+}
+
+// denied reports whether policies deny a conversation, which is meant.
+func denied(d *report.Diagnosis) bool {
+	return slices.ContainsFunc(d.Suspicions, func(f model.Suspicion) bool { return f.Code == "policy/denied" })
 }
 
 // lost reports an echo request that is not answered, by the first reason.
