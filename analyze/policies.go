@@ -38,7 +38,15 @@ func (c *conversation) asPoliciesSee(end *model.Visit) (src, dst model.Endpoint,
 	if to := end.Served.Dst; end.Disposition != model.Forwarded && to.IsValid() {
 		dst = c.ips.Endpoint(to.Addr(), to.Port())
 	}
+	if from := end.Served.Src; stopped(end) && src.Type != model.EndpointTypePod && from.IsValid() {
+		src = c.ips.Endpoint(from.Addr(), from.Port()) // another node may have masqueraded it
+	}
 	return src, dst, dst.Type != model.EndpointTypeService && dst.Type != model.EndpointTypeLoadbalancer
+}
+
+// stopped reports whether a rule ended a journey.
+func stopped(end *model.Visit) bool {
+	return end.Disposition == model.Dropped || end.Disposition == model.Rejected
 }
 
 // reality is what became of a branch where policies have a say.
@@ -73,7 +81,7 @@ func met(end *model.Visit) string {
 // stoppedBy returns the policy agent whose rule ended a journey, "" if it was
 // something else.
 func stoppedBy(end *model.Visit) (string, model.Step) {
-	if end.Disposition != model.Dropped && end.Disposition != model.Rejected {
+	if !stopped(end) {
 		return "", model.Step{}
 	}
 	for i := len(end.Trace) - 1; i >= 0; i-- {
