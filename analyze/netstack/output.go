@@ -208,13 +208,17 @@ func (r *run) localOut(res route.Result) {
 // reroute asks the routes again for a packet that OUTPUT has changed
 // (ip_route_me_harder, ip6_route_me_harder). The sender's address stays, its device
 // if it is bound to one, and the device that the rest of the hook sees: nf_hook_slow
-// shows all its rules one state.
+// shows all its rules one state. Rules see protocol and ports only where one of them
+// is not just for packets born here.
 func (r *run) reroute() bool {
 	if r.ns.routeless() {
 		return r.rerouteBlind()
 	}
 	q := r.query()
 	q.AnySrc, q.OIf = true, r.sockDev
+	if !r.ns.FIB.Dissects(q.Dst.Is6()) {
+		q.Protocol, q.SPort, q.DPort = "", 0, 0
+	}
 	if dst := q.Dst; q.OIf == "" && dst.Is6() && (dst.IsLinkLocalUnicast() || dst.IsMulticast()) {
 		q.OIf = r.routed.Dev
 	}

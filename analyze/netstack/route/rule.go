@@ -95,6 +95,15 @@ func isDefault(rules []rule) bool {
 	})
 }
 
+// Dissects reports whether the rules of a family make the kernel look at protocol
+// and ports of a packet that it did not make itself.
+func (f *FIB) Dissects(ipv6 bool) bool {
+	if ipv6 {
+		return slices.ContainsFunc(f.v6.rules, requiresDissect)
+	}
+	return f.dissects
+}
+
 // requiresDissect reports whether a rule makes the kernel look at protocol and
 // ports of packets from outside, which those for packets born here do not
 // (fib_rule_requires_fldissect).
