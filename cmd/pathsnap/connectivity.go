@@ -116,6 +116,9 @@ func connectivityOf(c *cli.Context, snap *snapshot.Snapshot, problems []error) (
 		ports, errs := service.Ports(snap)
 		problems = append(problems, errs...)
 		r.AddServices(n, ips, ports, isManifests(c.Args().First()))
+		if _, err := snap.Services(); errors.Is(err, snapshot.ErrNotCollected) {
+			r.Notes = append(r.Notes, "the bundle does not have the Services, so none is listed")
+		}
 		if d, _, sure := analyze.DetectNetworkPlugin(snap, plugins.All()); sure {
 			r.Unenforced = connectivity.Unenforced(snap, d.Name)
 		}
