@@ -65,7 +65,8 @@ type Isolation struct {
 }
 
 // A Connection is what the ends of one group may send to those of another. An
-// end reaches itself whatever it says, and a node and its own pods each other.
+// end reaches itself whatever it says; and so do a node and its own pods each
+// other as far as policy.Check exempts them.
 type Connection struct {
 	From, To int // indexes of groups
 	*Flow        // equal ones are shared

@@ -28,7 +28,7 @@ func connectivityCommand(std streams) *cli.Command {
 		UsageText: "pathsnap connectivity BUNDLE|DIR [--policies-only] [--namespace N] [flags]",
 		Description: "Every pod to every pod, to the nodes and to addresses outside. Only policies are asked; pods that are equal to\n" +
 			"   all of them come together. BUNDLE needs no more than its cluster part; DIR is a directory of manifests\n" +
-			"   (*.yaml, *.yml, *.json). A pod reaches itself, and a node and its own pods each other, whatever is listed.\n\n" +
+			"   (*.yaml, *.yml, *.json). Not listed: a pod and itself, and what a node and its own pods may always send to each other.\n\n" +
 			"Exit codes: 0 answered, 2 bad usage or input, 1 internal error.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "policies-only", Usage: "leave out the Services, and whether the network enforces policies"},
