@@ -5,6 +5,7 @@ import (
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/analyze/policy"
 )
 
 // Env returns what a network plugin is given: the parsed bundle. It is shared
@@ -24,6 +25,9 @@ func (a *Analyzer) NetworkPlugin() (p plugin.Plugin, name, evidence string) {
 	}
 	return p, a.plugin, a.pluginEvidence
 }
+
+// Policies returns the policies of the bundle.
+func (a *Analyzer) Policies() *policy.NetworkPolicy { return a.policy }
 
 // ProxyMode returns the mode of kube-proxy, "" if it is not known.
 func (a *Analyzer) ProxyMode() string { return a.proxyMode }

@@ -19,7 +19,7 @@ import (
 func checkWays(s *scope) {
 	var ends []*host
 	for _, n := range s.read() {
-		if sample(n) != nil {
+		if len(samples(n)) > 0 {
 			ends = append(ends, n)
 		}
 	}
@@ -31,28 +31,55 @@ func checkWays(s *scope) {
 	}
 }
 
-// sample is a running pod of a node that can send, nil if there is none.
-func sample(n *host) *space {
+// mostSamples is how many pods of a node are tried for one that may talk.
+const mostSamples = 20
+
+// samples are running pods of a node that can send.
+func samples(n *host) (pods []*space) {
 	for _, p := range n.pods {
-		if p.ns != nil && p.pod.Status.Phase == corev1.PodRunning && len(podIPs(p.pod)) > 0 {
-			return p
+		if p.ns != nil && p.pod.Status.Phase == corev1.PodRunning && len(podIPs(p.pod)) > 0 && len(pods) < mostSamples {
+			pods = append(pods, p)
 		}
 	}
-	return nil
+	return pods
+}
+
+// An echo is a request that one pod may send another.
+type echo struct {
+	src, dst *space
+	from, to netip.Addr
+	protocol model.Protocol
+}
+
+// allowed returns an echo request from one node to another that no policy
+// forbids, if there is one.
+func (s *scope) allowed(from, to *host) (echo, bool) {
+	for _, a := range samples(from) {
+		for _, b := range samples(to) {
+			src, dst, ok := sameFamily(podIPs(a.pod), podIPs(b.pod))
+			if !ok {
+				continue
+			}
+			e := echo{a, b, src, dst, model.ICMP}
+			if src.Is6() {
+				e.protocol = model.ICMPv6
+			}
+			ips := s.env.IPCache
+			if s.a.Policies().Check(ips.Endpoint(src, 0), ips.Endpoint(dst, 0), 0, e.protocol).Allowed {
+				return e, true
+			}
+		}
+	}
+	return echo{}, false
 }
 
 func (s *scope) way(from, to *host) {
-	a, b := sample(from), sample(to)
-	src, dst, ok := sameFamily(podIPs(a.pod), podIPs(b.pod))
+	e, ok := s.allowed(from, to)
 	if !ok || s.explained(from.name) || s.explained(to.name) {
 		return
 	}
-	protocol := model.ICMP
-	if src.Is6() {
-		protocol = model.ICMPv6
-	}
-	d, err := s.a.Diagnose(s.env.IPCache.Endpoint(src, 0), s.env.IPCache.Endpoint(dst, 0), protocol)
-	who := fmt.Sprintf("an echo request of pod %s on node %s to pod %s on node %s", a.name(), from.name, b.name(), to.name)
+	d, err := s.a.Diagnose(s.env.IPCache.Endpoint(e.from, 0), s.env.IPCache.Endpoint(e.to, 0), e.protocol)
+	who := fmt.Sprintf("an echo request of pod %s on node %s to pod %s on node %s", e.src.name(), from.name, e.dst.name(), to.name)
 	switch {
 	case err != nil:
 		s.unknown(from.name, "", "what becomes of %s: %v", who, err)
@@ -60,7 +87,7 @@ func (s *scope) way(from, to *host) {
 	case d.Outcome == model.OutcomeUnknown || d.Outcome == model.OutcomeMixed || len(d.Suspicions) == 0:
 		s.unknown(from.name, evidenceIn(d), "what becomes of %s%s", who, reasonIn(d))
 	default:
-		s.lost(from, to, who, d.Suspicions[0])
+		s.lost(from, to, e.dst, who, d.Suspicions[0])
 	}
 }
 
@@ -69,8 +96,8 @@ func denied(d *report.Diagnosis) bool {
 	return slices.ContainsFunc(d.Suspicions, func(f model.Suspicion) bool { return f.Code == "policy/denied" })
 }
 
-// lost reports an echo request that is not answered, by the first reason.
-func (s *scope) lost(from, to *host, who string, f model.Suspicion) {
+// lost reports an echo request to dst that is not answered, by the first reason.
+func (s *scope) lost(from, to *host, dst *space, who string, f model.Suspicion) {
 	said := func(old report.Finding) bool {
 		return old.Check == s.row.name && old.Code == f.Code && old.Evidence == f.Evidence
 	}
@@ -78,7 +105,7 @@ func (s *scope) lost(from, to *host, who string, f model.Suspicion) {
 		return
 	}
 	node := from.name
-	if f.On.Type == model.NetNodeTypeNode && f.On.ID == to.name || f.On == sample(to).hop() {
+	if f.On.Type == model.NetNodeTypeNode && f.On.ID == to.name || f.On == dst.hop() {
 		node = to.name
 	}
 	f.Message = fmt.Sprintf("%s is not answered: %s", who, f.Message)

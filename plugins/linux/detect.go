@@ -26,6 +26,8 @@ type cni struct {
 // bring another's agent along come first.
 func known() []cni {
 	return []cni{
+		{"calico", []string{"calico-node"}, []string{"/calico/node:", "/calico-node:"}, []string{"calico"}, nil},
+		{"terway", []string{"terway", "terway-eniip", "terway-eni"}, []string{"/terway:"}, []string{"terway"}, nil},
 		{"cilium", []string{"cilium"}, []string{"/cilium:"}, []string{"cilium-cni"}, []string{"cilium_", "lxc_health"}},
 		{"kindnet", []string{"kindnet"}, []string{"/kindnetd:"}, nil, nil},
 		{"kube-router", []string{"kube-router"}, []string{"/kube-router:"}, nil, []string{"kube-bridge"}},

@@ -41,6 +41,9 @@ func TestDetect(t *testing.T) {
 	const conf = "nodes/n1/files/etc/cni/net.d/10-x.conflist"
 	tested := map[string]bool{}
 	for _, tt := range []struct{ cni, kind, what, where string }{
+		{"calico", "set", "calico-node", "DaemonSet net/calico-node"},
+		{"calico", "conf", `{"plugins": [{"type": "calico"}, {"type": "portmap"}]}`, conf},
+		{"terway", "set", "terway-eniip", "DaemonSet net/terway-eniip"},
 		{"cilium", "set", "cilium", "DaemonSet net/cilium"},
 		{"cilium", "image", "quay.io/cilium/cilium:v1.16.0", "DaemonSet net/agent"},
 		{"cilium", "device", "cilium_host", "device cilium_host of node n1"},
