@@ -307,6 +307,12 @@ func calicoIsNewer(s *snapshot.Snapshot) netfilter.Answer {
 	return netfilter.Maybe
 }
 
+// calicoRuns reports whether the cluster has Calico's agent, alone or beside
+// another network plugin.
+func calicoRuns(s *snapshot.Snapshot) bool {
+	return calicoIsNewer(s) != netfilter.Maybe || some(s.CalicoFelixConfigurations)
+}
+
 // calicoVersion reads "docker.io/calico/node:v3.28.5".
 func calicoVersion(image string) (major, minor int, ok bool) {
 	image, _, _ = strings.Cut(image, "@")

@@ -309,6 +309,19 @@ func TestCalicoObjectsThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// Calico asks the egress policies of a pod about its own node.
+func TestCalicoAndTheOwnNode(t *testing.T) {
+	egress := parts{partNP: "\n- {metadata: {namespace: demo, name: deny}, spec: {podSelector: {}, policyTypes: [Egress, Ingress]}}"}
+	felix := egress.with(parts{partFelix: "\n- {metadata: {name: default}}"})
+	checkCalico(t, []adminRow{
+		{"elsewhere they do not count", egress, "demo/web > 192.168.0.1:10250|tcp", "allowed"},
+		{"with Calico they do", felix, "demo/web > 192.168.0.1:10250|tcp", "denied egress demo/deny"},
+		{"the node reaches its pods", felix, "192.168.0.1 > demo/web:8080|tcp", "allowed"},
+		{"policies of the node do not count for its pods", felix.with(parts{
+			partNP: "[]", partHosts: "\n- {metadata: {name: h1}, spec: {node: n1, interfaceName: \"*\"}}"}), "demo/web > 192.168.0.1:10250|tcp", "allowed"},
+	})
+}
+
 // Objects that only Calico's API offers are read too; what both groups have
 // counts once.
 func TestCalicoGroups(t *testing.T) {

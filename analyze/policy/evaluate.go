@@ -9,18 +9,24 @@ import (
 )
 
 // exempt says why the conversation is allowed whatever the policies say, "" if
-// they count.
-func (f *Flow) exempt() string {
+// they count. Calico asks the egress policies of a pod about its own node, too
+// (felix/rules/static.go, the chain cali-wl-to-host).
+func (n *NetworkPolicy) exempt(f *Flow) string {
 	s, d := &f.Src, &f.Dst
 	switch {
 	case s.Pod != nil && s.Pod == d.Pod:
 		return "a pod may always talk to itself"
 	case s.Node != "" && d.Pod != nil && d.Pod.Node == s.Node:
 		return "a node may always talk to its own pods"
-	case d.Node != "" && s.Pod != nil && s.Pod.Node == d.Node:
+	case f.toOwnNode() && !n.felix:
 		return "a pod may always talk to its own node"
 	}
 	return ""
+}
+
+// toOwnNode reports whether a pod opens the conversation to its own node.
+func (f *Flow) toOwnNode() bool {
+	return f.Dst.Node != "" && f.Src.Pod != nil && f.Src.Pod.Node == f.Dst.Node
 }
 
 // A decision is what the policies of one direction say.
@@ -64,6 +70,9 @@ func (n *NetworkPolicy) evaluate(f *Flow, d Direction) *decision {
 		self = &f.Src
 	}
 	e := evaluation{decision: &decision{direction: d, answer: netfilter.Yes}, flow: f, tiers: self.asked(d, n)}
+	if d == Ingress && f.toOwnNode() {
+		e.tiers = nil // it passes no interface that policies of the node are about
+	}
 	e.isolated = len(e.tiers) > 0
 	switch e.from(0) {
 	case canDeny:

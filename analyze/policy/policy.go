@@ -19,6 +19,7 @@ type NetworkPolicy struct {
 	ofNodes  bool            // some are about nodes
 	hasIPv6  bool            // a pod has such an address
 	missing  []string        // what is not known of them
+	felix    bool            // Calico's agent says what they mean
 	forwards []*Policy       // those about what nodes forward
 }
 
@@ -29,7 +30,7 @@ func New(snap *snapshot.Snapshot, ips *k8s.IPCache) (n *NetworkPolicy, errs []er
 	for _, s := range sources() {
 		b.read(s)
 	}
-	n = &NetworkPolicy{ips: ips, pods: map[string]*Pod{}, tiers: b.sorted(), missing: b.missing}
+	n = &NetworkPolicy{felix: calicoRuns(snap), ips: ips, pods: map[string]*Pod{}, tiers: b.sorted(), missing: b.missing}
 	for _, t := range n.tiers {
 		n.count += len(t.Policies)
 		for _, p := range t.Policies {
@@ -83,7 +84,7 @@ func (n *NetworkPolicy) Check(src, dst model.Endpoint, port uint16, protocol mod
 // CheckFlow is Check of ends that are found already.
 func (n *NetworkPolicy) CheckFlow(f *Flow) Verdict {
 	v := Verdict{Allowed: true}
-	if v.Why = f.exempt(); v.Why != "" {
+	if v.Why = n.exempt(f); v.Why != "" {
 		return v
 	}
 	egress, ingress := n.evaluate(f, Egress), n.evaluate(f, Ingress)
