@@ -54,11 +54,14 @@ func evidenceOf(set *iptables.Ruleset, c *iptables.Chain) string {
 	return line(file, c.Line)
 }
 
-// own reports whether a chain is for single pods: of the CNI plugins portmap and
-// bridge, of Calico's workloads and policies.
+// own reports whether a chain is for single pods, policies or host endpoints: of
+// the CNI plugins portmap and bridge, of kube-router and Weave Net, of Calico but
+// for what it calls from the kernel's own chains (cali-FORWARD).
 func own(chain string) bool {
-	for _, prefix := range []string{"CNI-", "cali-tw-", "cali-fw-", "cali-pi-", "cali-po-", "cali-pri-", "cali-pro-", "cali-sm-", "cali-from-wl-dispatch",
-		"cali-to-wl-dispatch", "cali-set-endpoint-mark", "cali-from-endpoint-mark", "KUBE-POD-FW-", "KUBE-NWPLCY-", "WEAVE-NPC"} {
+	if name, calico := strings.CutPrefix(chain, "cali-"); calico {
+		return name == "" || name[0] < 'A' || name[0] > 'Z'
+	}
+	for _, prefix := range []string{"CNI-", "KUBE-POD-FW-", "KUBE-NWPLCY-", "WEAVE-NPC"} {
 		if strings.HasPrefix(chain, prefix) {
 			return true
 		}
