@@ -139,6 +139,27 @@ func (r *Report) withoutItself(l *Line) {
 	}
 }
 
+// ofOneSort parts groups by their kind and isolation.
+func (r *Report) ofOneSort(groups []int) (out [][]int) {
+	type sort struct {
+		kind            Kind
+		ingress, egress bool
+	}
+	have := map[sort]int{}
+	for _, i := range groups {
+		g := &r.Groups[i]
+		key := sort{g.Kind, g.Ingress.Isolated, g.Egress.Isolated}
+		at, ok := have[key]
+		if !ok {
+			at = len(out)
+			have[key] = at
+			out = append(out, nil)
+		}
+		out[at] = append(out[at], i)
+	}
+	return out
+}
+
 // podGroups is the number of groups of pods.
 func (r *Report) podGroups() (n int) {
 	for i := range r.Groups {
@@ -149,8 +170,8 @@ func (r *Report) podGroups() (n int) {
 	return n
 }
 
-// Alike puts groups together that are equal both as source and as destination,
-// whatever policies tell them apart.
+// Alike puts groups of one kind together that are isolated in the same directions
+// and equal both as source and as destination, whatever policies tell them apart.
 func (r *Report) Alike() [][]int {
 	all := make([]int, len(r.Groups))
 	for i := range all {
@@ -158,7 +179,9 @@ func (r *Report) Alike() [][]int {
 	}
 	var out [][]int
 	for _, equal := range alike(all, all, func(a, b int) int { return r.pairs[a][b] }) {
-		out = append(out, alike(equal, all, func(a, b int) int { return r.pairs[b][a] })...)
+		for _, more := range alike(equal, all, func(a, b int) int { return r.pairs[b][a] }) {
+			out = append(out, r.ofOneSort(more)...)
+		}
 	}
 	slices.SortFunc(out, func(a, b []int) int { return cmp.Compare(a[0], b[0]) })
 	return out

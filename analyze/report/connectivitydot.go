@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-graphviz"
 
@@ -67,13 +68,24 @@ func connectivityDOT(r *connectivity.Report) []byte {
 		attr{"fontname", "Helvetica"}, attr{"fontsize", "11"}, attr{"fontcolor", inkText}, attr{"margin", "0.1,0.06"}, attr{"height", "0.3"}))
 	d.line("edge [%s]", attrs(attr{"fontname", "Helvetica"}, attr{"fontsize", "10"}, attr{"arrowsize", "0.7"}, attr{"color", inkRequest}, attr{"fontcolor", inkText}))
 	for i := range d.vertices {
-		d.member(i)
+		if d.drawn(i, edges) {
+			d.member(i)
+		}
 	}
 	for _, e := range edges {
 		d.line("%s", e)
 	}
 	d.close()
 	return d.b.Bytes()
+}
+
+// drawn reports whether a vertex is in the picture: of a report about one
+// namespace only what is in it, and what has edges.
+func (d *connectivityDrawing) drawn(i int, edges []string) bool {
+	id := quote(fmt.Sprintf("g%d", i))
+	return d.r.Namespace == "" || d.r.About(d.vertices[i][0]) || slices.ContainsFunc(edges, func(e string) bool {
+		return strings.HasPrefix(e, id+" -> ") || strings.Contains(e, " -> "+id+" [")
+	})
 }
 
 // member draws a vertex.
