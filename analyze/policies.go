@@ -17,7 +17,9 @@ func (c *conversation) comparePolicies(all []model.Suspicion) []model.Suspicion 
 		if !ok {
 			continue
 		}
-		for _, s := range c.policy.Compare(src, dst, dst.Port, c.protocol, c.reality(b)) {
+		r := c.reality(b)
+		r.Masked = src.IP != c.src.IP
+		for _, s := range c.policy.Compare(src, dst, dst.Port, c.protocol, r) {
 			for i := range all {
 				if all[i].On == s.On && all[i].Evidence == s.Evidence && s.Level == model.SuspicionLevelFatal {
 					all[i].Remedy = s.Remedy
@@ -32,14 +34,20 @@ func (c *conversation) comparePolicies(all []model.Suspicion) []model.Suspicion 
 }
 
 // asPoliciesSee returns the ends of a request. Policies see pods, so a Service
-// is its backend, as far as the packet came to be translated.
+// is its backend, as far as the packet came to be translated, and a client whose
+// address another node has masqueraded is that node. The destination's own node
+// masquerades behind its policies.
 func (c *conversation) asPoliciesSee(end *model.Visit) (src, dst model.Endpoint, ok bool) {
 	src, dst = c.src, c.dst
 	if to := end.Served.Dst; end.Disposition != model.Forwarded && to.IsValid() {
 		dst = c.ips.Endpoint(to.Addr(), to.Port())
 	}
-	if from := end.Served.Src; stopped(end) && src.Type != model.EndpointTypePod && from.IsValid() {
-		src = c.ips.Endpoint(from.Addr(), from.Port()) // another node may have masqueraded it
+	if from := end.Served.Src.Addr(); end.Disposition != model.Forwarded && from.IsValid() && from != src.IP && src.Type != model.EndpointTypePod {
+		by, _ := c.ips.GetNodeNameFromIP(from)
+		of, _ := c.ips.GetPodNode(dst.IP)
+		if stopped(end) || by != of {
+			src = c.ips.Endpoint(from, 0)
+		}
 	}
 	return src, dst, dst.Type != model.EndpointTypeService && dst.Type != model.EndpointTypeLoadbalancer
 }

@@ -16,6 +16,8 @@ func (n *NetworkPolicy) exempt(f *Flow) string {
 	switch {
 	case s.Pod != nil && s.Pod == d.Pod:
 		return "a pod may always talk to itself"
+	case s.Node != "" && s.Node == d.Node:
+		return "a node may always talk to itself"
 	case s.Node != "" && d.Pod != nil && d.Pod.Node == s.Node:
 		return "a node may always talk to its own pods"
 	case f.toOwnNode() && !n.felix:

@@ -258,6 +258,7 @@ func TestNodes(t *testing.T) {
 		{"a pod to itself", deny, "demo/web > demo/web:80|tcp", true},
 		{"the pod's own node", deny, "node:n1 > demo/web:80|tcp", true},
 		{"the pod's own node by address", deny, "192.168.0.1 > demo/web:80|tcp", true},
+		{"a node to itself", deny, "node:n1 > node:n1:80|tcp", true},
 		{"another node", deny, "node:n2 > demo/web:80|tcp", false},
 		{"to the pod's own node", deny, "demo/web > node:n1|icmp", true},
 		{"to another node", deny, "demo/web > node:n2|icmp", false},
@@ -325,16 +326,17 @@ func TestCompare(t *testing.T) {
 		reality      Reality
 		want         string // level and code of each
 	}{
-		"denied, and it passes where nobody enforces policies": {"demo/db > demo/web:80|tcp", Reality{Passed: true}, "info policy/not-enforced"},
-		"denied, and an agent's rules let it pass":             {"demo/db > demo/web:80|tcp", Reality{Passed: true, Met: felix}, "warning policy/not-enforced"},
-		"denied, and stopped by something else":                {"demo/db > demo/web:80|tcp", Reality{}, "warning policy/denied"},
-		"allowed, and it passes":                               {"demo/db > other/web:80|tcp", Reality{Passed: true, Met: felix}, ""},
-		"allowed, and stopped by something else":               {"demo/db > other/web:80|tcp", Reality{}, ""},
-		"allowed, and an agent stops it":                       {"demo/web > demo/db:5432|tcp", stopped, "fatal policy/not-programmed"},
-		"no policy, and an agent stops it":                     {"demo/db > other/web:80|tcp", stopped, "fatal policy/not-programmed"},
-		"its own node, and an agent stops it":                  {"192.168.0.1 > demo/web:80|tcp", stopped, "fatal policy/denied"},
-		"itself, and an agent asks policies all the same":      {"demo/web > demo/web:80|tcp", stopped, "fatal policy/denied"},
-		"itself, and it passes":                                {"demo/web > demo/web:80|tcp", Reality{Passed: true, Met: felix}, ""},
+		"denied, and it passes where nobody enforces policies":                      {"demo/db > demo/web:80|tcp", Reality{Passed: true}, "info policy/not-enforced"},
+		"denied, and an agent's rules let it pass":                                  {"demo/db > demo/web:80|tcp", Reality{Passed: true, Met: felix}, "warning policy/not-enforced"},
+		"denied, and stopped by something else":                                     {"demo/db > demo/web:80|tcp", Reality{}, "warning policy/denied"},
+		"of two that deny, that of a source that only lent its address is not told": {"demo/client > demo/web:80|tcp", Reality{Agent: felix, Masked: true}, "fatal policy/denied"},
+		"allowed, and it passes":                                                    {"demo/db > other/web:80|tcp", Reality{Passed: true, Met: felix}, ""},
+		"allowed, and stopped by something else":                                    {"demo/db > other/web:80|tcp", Reality{}, ""},
+		"allowed, and an agent stops it":                                            {"demo/web > demo/db:5432|tcp", stopped, "fatal policy/not-programmed"},
+		"no policy, and an agent stops it":                                          {"demo/db > other/web:80|tcp", stopped, "fatal policy/not-programmed"},
+		"its own node, and an agent stops it":                                       {"192.168.0.1 > demo/web:80|tcp", stopped, "fatal policy/denied"},
+		"itself, and an agent asks policies all the same":                           {"demo/web > demo/web:80|tcp", stopped, "fatal policy/denied"},
+		"itself, and it passes":                                                     {"demo/web > demo/web:80|tcp", Reality{Passed: true, Met: felix}, ""},
 	} {
 		got := ""
 		for _, s := range compare(tt.conversation, tt.reality) {

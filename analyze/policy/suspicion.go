@@ -10,6 +10,7 @@ import (
 // A Reality is what the network did with a conversation.
 type Reality struct {
 	Passed bool // it came to where policies allow or deny it
+	Masked bool // the source is a node that has put its address on another's packet: its own policies for egress are not asked
 
 	// Agent is who wrote the rule that stopped it, "" if it was not a rule of an
 	// agent of policies; Rule and Evidence are that rule and its place.
@@ -63,7 +64,7 @@ func notProgrammed(f *Flow, v *Verdict, r Reality) model.Suspicion {
 // denials are the directions in which policies deny a flow.
 func (n *NetworkPolicy) denials(f *Flow, r Reality) (out []model.Suspicion) {
 	for _, d := range []*decision{n.evaluate(f, Egress), n.evaluate(f, Ingress)} {
-		if len(d.denied) == 0 {
+		if len(d.denied) == 0 || d.direction == Egress && r.Masked {
 			continue
 		}
 		self, toward := &f.Dst, "from "+f.Src.String()
