@@ -120,7 +120,14 @@ func (m *calicoMaker) ports(r *Rule, from *snapshot.CalicoRule) {
 		for i := range one.ports {
 			m.port(&p, &one.ports[i])
 		}
-		r.Also = append(r.Also, p)
+		if len(r.Ports) > 0 {
+			p.Protocol = r.Ports[0].Protocol
+		}
+		if one.not || len(r.Ports) == 0 {
+			r.Also = append(r.Also, p)
+		} else {
+			r.Ports = []Port{p}
+		}
 		if m.world.hostCalls(p.Names) {
 			r.Doubt = "a host endpoint calls a port so: whether it is the destination is not looked up"
 		}
