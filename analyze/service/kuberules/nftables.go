@@ -50,6 +50,9 @@ func ReadNFTables(data []byte, family string) (*Family, bool) {
 			r.out.Hooks = append(r.out.Hooks, Hook{What: need.lacks, Masq: need.masq, At: At{NFT, t.line}})
 		}
 	}
+	if !t.marks {
+		r.out.Hooks = append(r.out.Hooks, Hook{What: "the chain mark-for-masquerade marks nothing", Masq: true, At: At{NFT, t.line}})
+	}
 	return r.out, true
 }
 
@@ -67,6 +70,7 @@ func flat(list map[string][]rule) *chains {
 type nftTable struct {
 	exists  bool
 	cut     bool
+	marks   bool // what is to be masqueraded is marked
 	line    int
 	chains  map[string][]rule
 	maps    []nftSet
@@ -110,6 +114,7 @@ type nftExpr struct {
 		Port json.RawMessage
 	} `json:"dnat"`
 	Set        *struct{ Op string }
+	Mangle     json.RawMessage
 	Masquerade json.RawMessage
 }
 
@@ -187,6 +192,8 @@ func (t *nftTable) rule(chain string, exprs []nftExpr, line int) {
 			r.to = kubeName(x.Goto.Target)
 		case x.DNAT != nil:
 			r.to, r.nat = "DNAT", destination(x.DNAT.Addr, x.DNAT.Port)
+		case x.Mangle != nil && chain == "mark-for-masquerade":
+			t.marks = true
 		case x.Masquerade != nil:
 			t.calls[chain] = append(t.calls[chain], "masquerade")
 		case x.Set != nil:
