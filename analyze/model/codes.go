@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // A Code documents one suspicion code. Codes are stable: scripts match them.
 type Code struct {
 	Code    string
@@ -10,6 +12,11 @@ type Code struct {
 // Codes returns every suspicion code, sorted. docs/suspicions.md is generated
 // from it, and a test fails when a code has no scenario or unit test.
 func Codes() []Code {
+	return slices.Concat(wayCodes(), serviceCodes(), hostCodes())
+}
+
+// wayCodes are those before "service/": addresses, devices, routes, rules, policies.
+func wayCodes() []Code {
 	return []Code{
 		{"address/duplicate", "Two pods, nodes or Services have the same address.", "Recreate all but one, and see how the address was given out twice."},
 		{"address/overlap", "Ranges of addresses overlap that must not: of the nodes' pods, of Services, of the nodes' own network.", "Choose other ranges."},
@@ -47,6 +54,12 @@ func Codes() []Code {
 		{"route/diverted", "The packet is routed another way than the network plugin means.", "Correct the route or policy rule."},
 		{"route/missing", "A route that the network plugin writes is missing.", "Restart the CNI agent of the node, which writes the route."},
 		{"route/unreachable", "A route refuses the packet.", "Delete the route."},
+	}
+}
+
+// serviceCodes are those of Services.
+func serviceCodes() []Code {
+	return []Code{
 		{"service/affinity", "The node's rules keep clients at their endpoints otherwise than the Service's session affinity says.", "Restart kube-proxy on the node."},
 		{"service/health-check", "Nobody listens at the healthCheckNodePort of a Service, so that load balancers leave the node out.", "Restart kube-proxy on the node."},
 		{"service/ipset-missing", "An entry of a Service is not in a set of ipset that kube-proxy's rules go by in the mode ipvs.", "Restart kube-proxy on the node."},
@@ -67,6 +80,12 @@ func Codes() []Code {
 		{"service/unready-endpoints", "A Service has endpoints that are not ready.", "Look at the readiness probes of these pods."},
 		{"service/wrong-port", "The node's rules take or send a Service at another port than it has.", "Restart kube-proxy on the node."},
 		{"service/wrong-protocol", "The node's rules take a Service for another protocol than it has.", "Restart kube-proxy on the node."},
+	}
+}
+
+// hostCodes are those behind "service/": sockets, sysctls, the walk itself.
+func hostCodes() []Code {
+	return []Code{
 		{"socket/loopback-only", "The port is served only on a loopback address.", "Bind the server to the pod's address or to all."},
 		{"socket/none", "Nobody listens on the port.", "Start the server, or correct the port."},
 		{"sysctl/bridge-nf", "Bridged packets bypass netfilter, so that replies are not translated back.", "Set net.bridge.bridge-nf-call-iptables=1."},

@@ -63,7 +63,7 @@ func (r *run) unreachablePort() {
 func (r *run) listened(m socket.Match) {
 	p := r.f.Packet
 	switch {
-	case p.Protocol == model.TCP && p.Src.Addr().Is4In6() && m.Found: // tcp_v6_conn_request
+	case r.mapped(m):
 		r.end(model.Dropped, "", fmt.Sprintf("no TCP server answers %s, an IPv4 address in IPv6", p.Src.Addr()), m.Evidence)
 	case r.many() && p.Protocol != model.UDP: // tcp_conn_request
 		r.end(model.Dropped, "", fmt.Sprintf("no socket waits for %s to a %s address", p.Protocol, r.cast), r.ns.Info.File)
@@ -78,6 +78,12 @@ func (r *run) listened(m socket.Match) {
 	default:
 		r.noListener(m.LoopbackOnly, m.Socket, m.Evidence)
 	}
+}
+
+// mapped reports whether a TCP server is asked by an IPv4 address in an IPv6 one,
+// which it does not answer (tcp_v6_conn_request).
+func (r *run) mapped(m socket.Match) bool {
+	return r.f.Packet.Protocol == model.TCP && r.f.Packet.Src.Addr().Is4In6() && m.Found
 }
 
 // taken ends the journey at a socket, which answers.
