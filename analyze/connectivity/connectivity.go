@@ -98,6 +98,9 @@ type Options struct {
 // the node, which is the first address that it has of each family.
 func New(n *policy.NetworkPolicy, ips *k8s.IPCache, nodes []string, o Options) *Report {
 	b := &builder{n: n, ips: ips, report: &Report{Policies: n.Len(), Namespace: o.Namespace}}
+	for _, name := range n.Forwards() {
+		b.report.Notes = append(b.report.Notes, name+" is also about what nodes forward (applyOnForward): that is not evaluated, so it may deny more than is shown")
+	}
 	b.addPods()
 	b.addNodes(nodes)
 	b.classify()

@@ -246,3 +246,16 @@ func TestEqualBytes(t *testing.T) {
 		require.Equal(t, want, reportOf(t, w, Options{}))
 	}
 }
+
+func TestForwardingIsNoted(t *testing.T) {
+	global := func(forward bool) object {
+		return object{"apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy", "metadata": object{"name": "g"},
+			"spec": object{"selector": "all()", "types": []string{"Ingress"}, "applyOnForward": forward, "ingress": []object{{"action": "Deny"}}}}
+	}
+	node := object{"apiVersion": "crd.projectcalico.org/v1", "kind": "HostEndpoint", "metadata": object{"name": "h"}, "spec": object{"node": "node0", "interfaceName": "*"}}
+	notes := func(forward bool) []string {
+		return reportOf(t, world{"pods": {pod("a", "a", "10.0.0.1")}, "hostendpoints.crd.projectcalico.org": {node}, "globalnetworkpolicies.crd.projectcalico.org": {global(forward)}}, Options{}).Notes
+	}
+	require.Empty(t, notes(false))
+	require.Equal(t, []string{"GlobalNetworkPolicy g is also about what nodes forward (applyOnForward): that is not evaluated, so it may deny more than is shown"}, notes(true))
+}

@@ -57,6 +57,15 @@ func (n *NetworkPolicy) Len() int { return n.count }
 // must not change them.
 func (n *NetworkPolicy) Tiers() []*Tier { return n.tiers }
 
+// Forwards names the policies that are also about what nodes forward. That is
+// not evaluated: where one of them may decide, Check does not know.
+func (n *NetworkPolicy) Forwards() (names []string) {
+	for _, p := range n.forwards {
+		names = append(names, p.String())
+	}
+	return names
+}
+
 // Pod returns a pod by its "namespace/name", nil if there is none that
 // policies can select.
 func (n *NetworkPolicy) Pod(name string) *Pod { return n.pods[name] }
