@@ -151,29 +151,12 @@ func (c *classifier) answersOf(e *policy.End) class {
 	k := &class{ingress: c.program(policy.Ingress, e), egress: c.program(policy.Egress, e)}
 	k.src, k.dst = make([]netfilter.Answer, len(c.table)), make([]netfilter.Answer, len(c.table))
 	for i, r := range c.table {
-		k.src[i], k.dst[i] = answer(r.Src, e), answer(r.Dst, e)
+		k.src[i], k.dst[i] = policy.PeersHold(r.Src, e), policy.PeersHold(r.Dst, e)
 	}
 	if e.Pod != nil {
 		c.answers[key] = k
 	}
 	return *k
-}
-
-// answer is what the peers of a rule say about an end.
-func answer(peers []policy.Peer, e *policy.End) netfilter.Answer {
-	out := netfilter.No
-	if len(peers) == 0 {
-		return netfilter.Yes
-	}
-	for _, p := range peers {
-		switch p.Match(e) {
-		case netfilter.Yes:
-			return netfilter.Yes
-		case netfilter.Maybe:
-			out = netfilter.Maybe
-		}
-	}
-	return out
 }
 
 // program returns what is asked about an end. Equal programs are one.

@@ -73,7 +73,7 @@ func (e *evaluator) pair(src, dst *class) *cell {
 func (e *evaluator) direction(p *program, src, dst *class) *outcome {
 	e.key = binary.AppendUvarint(e.key[:0], uint64(p.id))
 	for _, r := range p.rules {
-		e.key = append(e.key, byte(both(src.src[r], dst.dst[r])))
+		e.key = append(e.key, byte(src.src[r].And(dst.dst[r])))
 	}
 	if p.named {
 		if dst.end.Pod == nil {
@@ -100,17 +100,6 @@ func (e *evaluator) direction(p *program, src, dst *class) *outcome {
 	o.id = id
 	e.outcomes[key] = o
 	return o
-}
-
-// both is the answer to two questions that must both be answered with yes.
-func both(a, b netfilter.Answer) netfilter.Answer {
-	switch {
-	case a == netfilter.No || b == netfilter.No:
-		return netfilter.No
-	case a == netfilter.Maybe || b == netfilter.Maybe:
-		return netfilter.Maybe
-	}
-	return netfilter.Yes
 }
 
 // A walk asks the tiers of a program about one pair, as policy.Check does.
@@ -226,7 +215,7 @@ func (w *walk) rivals(t *tally, policies []*policy.Policy, action policy.Action,
 // may hold for.
 func (w *walk) rule(i int) (holds, may set) {
 	r := w.e.table[i]
-	a := both(w.src.src[i], w.dst.dst[i])
+	a := w.src.src[i].And(w.dst.dst[i])
 	if a == netfilter.No || r.Never != "" {
 		return nil, nil
 	}

@@ -235,7 +235,7 @@ type nodePeer struct{ nodes labels.Selector }
 
 // Match implements Peer.
 func (p *nodePeer) Match(e *End) netfilter.Answer {
-	return yes(e.Node != "" && p.nodes.Matches(e.NodeLabels))
+	return netfilter.AnswerOf(e.Node != "" && p.nodes.Matches(e.NodeLabels))
 }
 
 // Blocks implements Peer.
@@ -253,7 +253,7 @@ func (p *nodePeer) String() string {
 type anyPeer []Peer
 
 // Match implements Peer.
-func (p anyPeer) Match(e *End) netfilter.Answer { return peersHold(p, e) }
+func (p anyPeer) Match(e *End) netfilter.Answer { return PeersHold(p, e) }
 
 // Blocks implements Peer.
 func (p anyPeer) Blocks() (out []netip.Prefix) {

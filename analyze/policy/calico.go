@@ -300,7 +300,7 @@ func calicoIsNewer(s *snapshot.Snapshot) netfilter.Answer {
 	for i := range sets {
 		for _, c := range sets[i].Spec.Template.Spec.Containers {
 			if major, minor, ok := calicoVersion(c.Image); ok {
-				return yes(major > 3 || major == 3 && minor >= 32)
+				return netfilter.AnswerOf(major > 3 || major == 3 && minor >= 32)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func (h *calicoHost) ownLabels(own labels.Set) calico.Labels {
 		if !ok && slices.ContainsFunc(h.profiles, func(p string) bool { return p != allowAll }) {
 			return "", netfilter.Maybe
 		}
-		return value, yes(ok)
+		return value, netfilter.AnswerOf(ok)
 	}
 }
 
@@ -86,7 +86,7 @@ func (w *calicoWorld) hostsMatch(s *calico.Selector, node string, ip netip.Addr)
 	out := netfilter.No
 	for _, h := range w.hosts {
 		if a := h.covers(node, ip); a != netfilter.No {
-			out = max2(out, both(a, s.Match(h.labels)))
+			out = out.Or(a.And(s.Match(h.labels)))
 		}
 	}
 	return out

@@ -128,7 +128,7 @@ func parentLabel(label, name, key string, all map[string]labels.Set) (string, ne
 		return "", netfilter.Maybe
 	}
 	value, ok := all[key][label]
-	return value, yes(ok)
+	return value, netfilter.AnswerOf(ok)
 }
 
 // matching reports whether something that has the address of e matches: the
@@ -140,28 +140,15 @@ func (w *calicoWorld) matching(s *calico.Selector, e *End) netfilter.Answer {
 	}
 	for _, set := range w.sets {
 		if a := inNets(e, set.nets); out != netfilter.Yes && a != netfilter.No {
-			out = max2(out, both(a, s.Match(set.labels)))
+			out = out.Or(a.And(s.Match(set.labels)))
 		}
 	}
 	for _, h := range w.hosts {
 		if out != netfilter.Yes && (slices.Contains(h.ips, e.IP) || !e.IP.IsValid() && h.node == e.Node && len(h.ips) > 0) {
-			out = max2(out, s.Match(h.labels))
+			out = out.Or(s.Match(h.labels))
 		}
 	}
 	return out
-}
-
-// max2 is the better of two answers.
-func max2(a, b netfilter.Answer) netfilter.Answer { return opposite(both(opposite(a), opposite(b))) }
-
-func opposite(a netfilter.Answer) netfilter.Answer {
-	switch a {
-	case netfilter.Yes:
-		return netfilter.No
-	case netfilter.No:
-		return netfilter.Yes
-	}
-	return a
 }
 
 // inNets reports whether the address of an end is in one of nets.
@@ -183,21 +170,21 @@ type entity struct {
 func (p *entity) Match(e *End) netfilter.Answer {
 	out := netfilter.Yes
 	if p.selector != nil {
-		out = both(out, p.world.matching(p.selector, e))
+		out = out.And(p.world.matching(p.selector, e))
 	}
 	if p.not != nil {
-		out = both(out, opposite(p.world.matching(p.not, e)))
+		out = out.And(p.world.matching(p.not, e).Not())
 	}
 	if p.nets != nil {
-		out = both(out, inNets(e, p.nets))
+		out = out.And(inNets(e, p.nets))
 	}
 	if p.notNets != nil {
-		out = both(out, p.outside(e))
+		out = out.And(p.outside(e))
 	}
 	if p.service != "" {
-		out = both(out, p.world.serves(p.service, e.IP))
+		out = out.And(p.world.serves(p.service, e.IP))
 	}
-	return both(out, p.ofVersion(e))
+	return out.And(p.ofVersion(e))
 }
 
 // ofVersion reports whether an end is of the version of IP of a rule.
@@ -206,7 +193,7 @@ func (p *entity) ofVersion(e *End) netfilter.Answer {
 	if p.version != 0 && !is4 && !e.IP.IsValid() {
 		return netfilter.Maybe
 	}
-	return yes(p.version == 0 || is4 == (p.version == 4))
+	return netfilter.AnswerOf(p.version == 0 || is4 == (p.version == 4))
 }
 
 // Blocks implements Peer.
@@ -237,7 +224,7 @@ func (p *entity) outside(e *End) netfilter.Answer {
 	if (is4 || e.IP.IsValid()) && !slices.ContainsFunc(p.notNets, func(n netip.Prefix) bool { return n.Addr().Is4() == is4 }) {
 		return netfilter.No
 	}
-	return opposite(inNets(e, p.notNets))
+	return inNets(e, p.notNets).Not()
 }
 
 // String implements Peer.
@@ -249,7 +236,7 @@ func (w *calicoWorld) serves(service string, ip netip.Addr) netfilter.Answer {
 	if w.slices == nil || !ip.IsValid() {
 		return netfilter.Maybe
 	}
-	return yes(slices.Contains(w.serviceAddrs(service), ip))
+	return netfilter.AnswerOf(slices.Contains(w.serviceAddrs(service), ip))
 }
 
 // serviceAddrs returns the addresses of a Service's endpoints, ready or not.

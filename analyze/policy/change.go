@@ -35,7 +35,7 @@ func (d *decision) nearest(f *Flow) *Policy {
 		now := min(1, len(rules))
 		for i := range rules {
 			switch {
-			case peersHold(rules[i].Src, &f.Src) == netfilter.Yes && peersHold(rules[i].Dst, &f.Dst) == netfilter.Yes:
+			case PeersHold(rules[i].Src, &f.Src) == netfilter.Yes && PeersHold(rules[i].Dst, &f.Dst) == netfilter.Yes:
 				now = max(now, 3)
 			case portsHold(rules[i].Ports, f) == netfilter.Yes:
 				now = max(now, 2)

@@ -123,9 +123,9 @@ func (r *Rule) miss(f *Flow) string {
 	switch {
 	case r.Never != "":
 		return "holds for nothing: " + r.Never
-	case peersHold(r.Src, &f.Src) == netfilter.No:
+	case PeersHold(r.Src, &f.Src) == netfilter.No:
 		return fmt.Sprintf("is from %s, not %s", list(r.Src), &f.Src)
-	case peersHold(r.Dst, &f.Dst) == netfilter.No:
+	case PeersHold(r.Dst, &f.Dst) == netfilter.No:
 		return fmt.Sprintf("is to %s, not %s", list(r.Dst), &f.Dst)
 	}
 	for i := range r.Also {

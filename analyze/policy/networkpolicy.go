@@ -143,7 +143,7 @@ type podPeer struct {
 
 // Match implements Peer.
 func (p *podPeer) Match(e *End) netfilter.Answer {
-	return yes(e.Pod != nil && p.selects(e.Pod.Class))
+	return netfilter.AnswerOf(e.Pod != nil && p.selects(e.Pod.Class))
 }
 
 func (p *podPeer) selects(c *Class) bool {
@@ -188,7 +188,7 @@ func (p *blockPeer) Match(e *End) netfilter.Answer {
 	default:
 		return netfilter.Maybe
 	}
-	return yes(p.block.Contains(e.IP) && !slices.ContainsFunc(p.except, func(x netip.Prefix) bool { return x.Contains(e.IP) }))
+	return netfilter.AnswerOf(p.block.Contains(e.IP) && !slices.ContainsFunc(p.except, func(x netip.Prefix) bool { return x.Contains(e.IP) }))
 }
 
 // Blocks implements Peer.

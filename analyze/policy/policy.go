@@ -99,7 +99,7 @@ func (n *NetworkPolicy) CheckFlow(f *Flow) Verdict {
 	egress, ingress := n.evaluate(f, Egress), n.evaluate(f, Ingress)
 	v.add(egress)
 	v.add(ingress)
-	v.Allowed = both(egress.answer, ingress.answer) == netfilter.Yes && len(n.missing) == 0
+	v.Allowed = egress.answer.And(ingress.answer) == netfilter.Yes && len(n.missing) == 0
 	v.Unknown = n.missing
 	forwarded := n.forwarded(f)
 	v.Allowed = v.Allowed && len(forwarded) == 0

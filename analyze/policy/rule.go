@@ -151,34 +151,15 @@ func (r *Rule) Match(f *Flow) netfilter.Answer {
 	if r.Never != "" {
 		return netfilter.No
 	}
-	a := both(peersHold(r.Src, &f.Src), peersHold(r.Dst, &f.Dst))
-	a = both(a, portsHold(r.Ports, f))
+	a := PeersHold(r.Src, &f.Src).And(PeersHold(r.Dst, &f.Dst))
+	a = a.And(portsHold(r.Ports, f))
 	for i := range r.Also {
-		a = both(a, r.Also[i].Match(f))
+		a = a.And(r.Also[i].Match(f))
 	}
 	if r.Doubt != "" {
-		a = both(a, netfilter.Maybe)
+		a = a.And(netfilter.Maybe)
 	}
 	return a
-}
-
-// both is the answer to two questions that must both be answered with yes.
-func both(a, b netfilter.Answer) netfilter.Answer {
-	switch {
-	case a == netfilter.No || b == netfilter.No:
-		return netfilter.No
-	case a == netfilter.Maybe || b == netfilter.Maybe:
-		return netfilter.Maybe
-	}
-	return netfilter.Yes
-}
-
-// yes is the answer to what is known.
-func yes(b bool) netfilter.Answer {
-	if b {
-		return netfilter.Yes
-	}
-	return netfilter.No
 }
 
 // anyOf is the answer of the first that says yes, else the best one.
@@ -195,7 +176,8 @@ func anyOf[T any](list []T, ask func(*T) netfilter.Answer) netfilter.Answer {
 	return out
 }
 
-func peersHold(peers []Peer, e *End) netfilter.Answer {
+// PeersHold reports whether an end is one of peers; no peers are every end.
+func PeersHold(peers []Peer, e *End) netfilter.Answer {
 	if len(peers) == 0 {
 		return netfilter.Yes
 	}
@@ -235,7 +217,7 @@ func (p *Port) Match(f *Flow) netfilter.Answer {
 	}
 	in := slices.ContainsFunc(p.Ranges, func(r Range) bool { return r.First <= f.Port && f.Port <= r.Last }) ||
 		f.Dst.Pod != nil && slices.ContainsFunc(p.Names, func(name string) bool { return f.Dst.Pod.HasPort(name, f.Protocol, f.Port) })
-	return yes(in != p.Except)
+	return netfilter.AnswerOf(in != p.Except)
 }
 
 // String names protocol and ports: "TCP 80", "UDP 53-60, dns".

@@ -71,6 +71,20 @@ func (a Answer) Not() Answer {
 	return Maybe
 }
 
+// And returns whether both a and b hold: No if one surely does not.
+func (a Answer) And(b Answer) Answer {
+	switch {
+	case a == No || b == No:
+		return No
+	case a == Maybe || b == Maybe:
+		return Maybe
+	}
+	return Yes
+}
+
+// Or returns whether a or b holds: Yes if one surely does.
+func (a Answer) Or(b Answer) Answer { return a.Not().And(b.Not()).Not() }
+
 // AnswerOf turns a bool into an Answer.
 func AnswerOf(b bool) Answer {
 	if b {

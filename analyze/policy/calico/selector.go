@@ -124,9 +124,9 @@ func (l leaf) match(labels Labels) netfilter.Answer {
 	case has == netfilter.Maybe:
 		return netfilter.Maybe
 	case has == netfilter.No:
-		return yes(l.op == "!=" || l.op == "not in")
+		return netfilter.AnswerOf(l.op == "!=" || l.op == "not in")
 	}
-	return yes(l.holds(value))
+	return netfilter.AnswerOf(l.holds(value))
 }
 
 func (l leaf) holds(value string) bool {
@@ -187,7 +187,7 @@ func (c constant) write(b *strings.Builder)       { b.WriteString(string(c) + "(
 // A negation is !x.
 type negation struct{ of node }
 
-func (n negation) match(labels Labels) netfilter.Answer { return opposite(n.of.match(labels)) }
+func (n negation) match(labels Labels) netfilter.Answer { return n.of.match(labels).Not() }
 func (n negation) rewrite(f func(node) node) node       { return negation{n.of.rewrite(f)} }
 
 func (n negation) write(b *strings.Builder) {
@@ -238,21 +238,4 @@ func (l list) write(b *strings.Builder) {
 		p.write(b)
 	}
 	b.WriteString(")")
-}
-
-func yes(b bool) netfilter.Answer {
-	if b {
-		return netfilter.Yes
-	}
-	return netfilter.No
-}
-
-func opposite(a netfilter.Answer) netfilter.Answer {
-	switch a {
-	case netfilter.Yes:
-		return netfilter.No
-	case netfilter.No:
-		return netfilter.Yes
-	}
-	return a
 }
