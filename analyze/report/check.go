@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -37,6 +38,16 @@ type CheckRun struct {
 	Doc   string   // what it looks for, in a few words
 	Codes []string // that it may report, sorted
 	Found int      // findings of any level
+}
+
+// CheckFormats returns every format of a checkup, the default one first.
+func CheckFormats() []FormatOf[*Checkup] {
+	return []FormatOf[*Checkup]{
+		{"text", "what was found, and what was looked at, for people",
+			func(_ context.Context, w io.Writer, c *Checkup, o TextOptions) error { return WriteCheckup(w, c, o) }},
+		{"json", "everything, for programs (docs/json-output.md)",
+			func(_ context.Context, w io.Writer, c *Checkup, _ TextOptions) error { return WriteCheckupJSON(w, c) }},
+	}
 }
 
 // SortFindings puts findings in the order of the report: by level, the worst
@@ -153,7 +164,7 @@ func WriteCheckup(w io.Writer, c *Checkup, o TextOptions) error {
 		}
 	}
 	t.d.Unknowns = c.Unknowns
-	t.checkUnknowns()
+	t.unknowns("Could not be checked:")
 	t.title("Checked:")
 	t.line("  ", "", plain, c.scope())
 	for _, r := range c.Checks {
@@ -230,17 +241,4 @@ func (f *Finding) at() string {
 		return ""
 	}
 	return " at " + strings.Join(where, ", ")
-}
-
-func (t *texter) checkUnknowns() {
-	if len(t.d.Unknowns) == 0 {
-		return
-	}
-	t.title("Could not be checked:")
-	for _, u := range t.d.Unknowns {
-		t.line("  ", "- ", plain, u.What)
-		if u.Evidence != "" {
-			t.line("    ", "see ", cyan, u.Evidence)
-		}
-	}
 }

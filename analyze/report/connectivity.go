@@ -10,10 +10,7 @@ import (
 )
 
 // A ConnectivityFormat is one way to show who may talk to whom.
-type ConnectivityFormat struct {
-	Name, Doc string
-	Write     func(context.Context, io.Writer, *connectivity.Report, TextOptions) error
-}
+type ConnectivityFormat = FormatOf[*connectivity.Report]
 
 // ConnectivityFormats returns every format of a connectivity report, the default
 // one first.

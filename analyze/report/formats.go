@@ -13,11 +13,14 @@ type TextOptions struct {
 	Width int  // columns to wrap prose at; 0 means 100
 }
 
-// A Format is one way to show a Diagnosis.
-type Format struct {
+// A FormatOf is one way to show a T.
+type FormatOf[T any] struct {
 	Name, Doc string
-	Write     func(context.Context, io.Writer, *Diagnosis, TextOptions) error
+	Write     func(context.Context, io.Writer, T, TextOptions) error
 }
+
+// A Format is one way to show a Diagnosis.
+type Format = FormatOf[*Diagnosis]
 
 // Formats returns every format, the default one first.
 func Formats() []Format {

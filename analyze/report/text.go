@@ -19,7 +19,7 @@ func WriteText(w io.Writer, d *Diagnosis, o TextOptions) error {
 	t.suspicions()
 	t.journeys()
 	t.ways()
-	t.unknowns()
+	t.unknowns(taken)
 	t.footer()
 	_, err := io.WriteString(w, t.b.String())
 	return err
@@ -147,11 +147,14 @@ func places(d Direction) string {
 	return strings.Join(names, " → ")
 }
 
-func (t *texter) unknowns() {
+// taken is above what an answer about packets rests on.
+const taken = "Taken for granted, or not to be decided from the bundle:"
+
+func (t *texter) unknowns(title string) {
 	if len(t.d.Unknowns) == 0 {
 		return
 	}
-	t.title("Taken for granted, or not to be decided from the bundle:")
+	t.title(title)
 	for _, u := range t.d.Unknowns {
 		t.line("  ", "- ", plain, u.What)
 		if u.Evidence != "" {

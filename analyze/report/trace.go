@@ -20,10 +20,7 @@ type Trace struct {
 }
 
 // A TraceFormat is one way to show a Trace.
-type TraceFormat struct {
-	Name, Doc string
-	Write     func(context.Context, io.Writer, *Trace, TextOptions) error
-}
+type TraceFormat = FormatOf[*Trace]
 
 // TraceFormats returns every format of a trace, the default one first.
 func TraceFormats() []TraceFormat {

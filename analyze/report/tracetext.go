@@ -22,7 +22,7 @@ func writeTraceText(_ context.Context, w io.Writer, t *Trace, o TextOptions) err
 		x.way(i, &t.Outcomes[i], len(t.Outcomes))
 	}
 	x.d.Unknowns = t.Unknowns
-	x.unknowns()
+	x.unknowns(taken)
 	_, err := io.WriteString(w, x.b.String())
 	return err
 }

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"context"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -49,21 +45,13 @@ func analyzeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "protocol", Usage: "tcp, udp, sctp or icmp", Value: "tcp"},
 		&cli.StringFlag{Name: "flows", Usage: "ask a question per line of `FILE` (- for standard input), " +
 			`{"src","dst","port","protocol"}, and answer with a line of JSON each`},
-		&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + formatNames(), DefaultText: "by the name of the output, else text"},
+		formatFlag(report.Formats()),
 		outputFlag("write to `FILE` instead of standard output"),
 		&cli.StringFlag{Name: "network-plugin", Usage: "`NAME` of the CNI plugin: " + pluginNames(), DefaultText: "as the bundle shows"},
 		&cli.StringFlag{Name: "proxy-mode", Usage: "`MODE` of kube-proxy: iptables, ipvs or nftables", DefaultText: "as the bundle shows"},
 		&cli.StringFlag{Name: "cluster-cidr", Usage: "`PREFIX` of the pods", DefaultText: "as the bundle shows"},
 		&cli.StringFlag{Name: "cloud-provider", Usage: "`NAME` of what lies between the nodes: generic", DefaultText: "generic"},
 	}
-}
-
-func formatNames() string {
-	var names []string
-	for _, f := range report.Formats() {
-		names = append(names, f.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 func pluginNames() string {
@@ -124,36 +112,12 @@ func (a *analysis) check(bundle string) error {
 	return err
 }
 
-// format is the format that is asked for, by its flag or by the name of the
-// output.
+// format is the format that is asked for.
 func (a *analysis) format() (report.Format, error) {
-	name, output := a.c.String("format"), a.c.String("output")
 	if a.c.String("flows") != "" {
-		if name != "" && name != "json" {
-			return report.Format{}, usagef("--format %s: --flows answers in lines of JSON", name)
-		}
-		return report.Format{}, nil
+		return report.Format{}, noFormat(a.c, "flows")
 	}
-	f, ok := findFormat(name, strings.ToLower(filepath.Ext(output)))
-	if !ok {
-		return f, usagef("--format %q: there are %s", name, formatNames())
-	}
-	if f.Name == "png" && (output == "" || output == standard) && terminal(a.std.out) {
-		return f, usagef("a PNG is not for the terminal; name a file with -o")
-	}
-	return f, nil
-}
-
-// findFormat finds a format by its name, or without one by the extension of
-// a file; what has no format of its own is text.
-func findFormat(name, extension string) (report.Format, bool) {
-	all := report.Formats()
-	for _, f := range all {
-		if f.Name == name || name == "" && extension == "."+f.Name {
-			return f, true
-		}
-	}
-	return all[0], name == ""
+	return chooseFormat(a.c, a.std, report.Formats())
 }
 
 // ask asks the question of the flags and writes the answer.
@@ -166,24 +130,13 @@ func (a *analysis) ask(analyzer *analyze.Analyzer, format report.Format) error {
 	if d == nil && err != nil {
 		return err
 	}
-	output := a.c.String("output")
-	options := report.TextOptions{}
-	if output == "" || output == standard {
-		options = report.TextOptions{Color: terminal(a.std.out) && os.Getenv("NO_COLOR") == "", Width: columns(a.std.out)}
-	}
-	if e := a.write(output, d, format, options); e != nil {
+	if e := writeReport(a.c, a.std, format, d); e != nil {
 		return e
 	}
 	if err != nil { // what was walked until the simulation broke is shown all the same
 		return err
 	}
 	return status(report.ExitCode(d.Outcome))
-}
-
-func (a *analysis) write(output string, d *report.Diagnosis, format report.Format, o report.TextOptions) error {
-	return writeFile(output, reportPerm, a.std.out, func(w io.Writer) error {
-		return format.Write(context.WithoutCancel(a.c.Context), w, d, o)
-	})
 }
 
 // status ends the process with a code; 0 is no error.

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"io"
-	"os"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/pathsnap/pathsnap/analyze"
@@ -25,7 +21,7 @@ func checkCommand(std streams) *cli.Command {
 			"checked, 2 bad usage or input, 1 internal error.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "node", Usage: "only what is about node `N`, or about the cluster"},
-			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: text, json", DefaultText: "by the name of the output, else text"},
+			formatFlag(report.CheckFormats()),
 			outputFlag("write to `FILE` instead of standard output"),
 			&cli.StringFlag{Name: "network-plugin", Usage: "`NAME` of the CNI plugin: " + pluginNames(), DefaultText: "as the bundle shows"},
 			&cli.StringFlag{Name: "proxy-mode", Usage: "`MODE` of kube-proxy: iptables, ipvs or nftables", DefaultText: "as the bundle shows"},
@@ -40,7 +36,7 @@ func runCheck(c *cli.Context, std streams, all []*plugin.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	asJSON, err := checkJSON(c)
+	format, err := chooseFormat(c, std, report.CheckFormats())
 	if err != nil {
 		return err
 	}
@@ -61,34 +57,8 @@ func runCheck(c *cli.Context, std streams, all []*plugin.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	if err := writeCheckup(c.String("output"), std, found, asJSON); err != nil {
+	if err := writeReport(c, std, format, found); err != nil {
 		return err
 	}
 	return status(found.ExitCode())
-}
-
-// checkJSON reports whether JSON is asked for, by the flag or by the name of the
-// output.
-func checkJSON(c *cli.Context) (bool, error) {
-	switch format := c.String("format"); format {
-	case "":
-		return strings.HasSuffix(strings.ToLower(c.String("output")), ".json"), nil
-	case "text", "json":
-		return format == "json", nil
-	default:
-		return false, usagef("--format %q: there are text, json", format)
-	}
-}
-
-func writeCheckup(output string, std streams, found *report.Checkup, asJSON bool) error {
-	options := report.TextOptions{}
-	if output == "" || output == standard {
-		options = report.TextOptions{Color: terminal(std.out) && os.Getenv("NO_COLOR") == "", Width: columns(std.out)}
-	}
-	return writeFile(output, reportPerm, std.out, func(w io.Writer) error {
-		if asJSON {
-			return report.WriteCheckupJSON(w, found)
-		}
-		return report.WriteCheckup(w, found, options)
-	})
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -33,19 +30,11 @@ func connectivityCommand(std streams) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "policies-only", Usage: "leave out the Services, and whether the network enforces policies"},
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "only what is from or to pods of namespace `N`"},
-			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + connectivityFormatNames(), DefaultText: "by the name of the output, else text"},
+			formatFlag(report.ConnectivityFormats()),
 			outputFlag("write to `FILE` instead of standard output"),
 		},
 		Action: func(c *cli.Context) error { return runConnectivity(c, std) },
 	}
-}
-
-func connectivityFormatNames() string {
-	var names []string
-	for _, f := range report.ConnectivityFormats() {
-		names = append(names, f.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 func runConnectivity(c *cli.Context, std streams) error {
@@ -53,7 +42,7 @@ func runConnectivity(c *cli.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	format, err := connectivityFormat(c, std)
+	format, err := chooseFormat(c, std, report.ConnectivityFormats())
 	if err != nil {
 		return err
 	}
@@ -65,34 +54,7 @@ func runConnectivity(c *cli.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	output := c.String("output")
-	options := report.TextOptions{}
-	if output == "" || output == standard {
-		options.Width = columns(std.out)
-	}
-	return writeFile(output, reportPerm, std.out, func(w io.Writer) error {
-		return format.Write(context.WithoutCancel(c.Context), w, r, options)
-	})
-}
-
-// connectivityFormat is the format that is asked for, by its flag or by the name
-// of the output.
-func connectivityFormat(c *cli.Context, std streams) (f report.ConnectivityFormat, err error) {
-	name, output := c.String("format"), c.String("output")
-	all := report.ConnectivityFormats()
-	f = all[0]
-	extension := strings.ToLower(filepath.Ext(output))
-	i := slices.IndexFunc(all, func(f report.ConnectivityFormat) bool { return f.Name == name || name == "" && extension == "."+f.Name })
-	switch {
-	case i >= 0:
-		f = all[i]
-	case name != "":
-		return f, usagef("--format %q: there are %s", name, connectivityFormatNames())
-	}
-	if f.Name == "png" && (output == "" || output == standard) && terminal(std.out) {
-		return f, usagef("a PNG is not for the terminal; name a file with -o")
-	}
-	return f, nil
+	return writeReport(c, std, format, r)
 }
 
 // connectivityOf makes the report. What could not be read is among its problems.

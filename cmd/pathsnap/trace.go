@@ -1,12 +1,7 @@
 package main
 
 import (
-	"context"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -65,17 +60,9 @@ func traceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "mark", Usage: "`MARK` of the packet, such as 0x4000"},
 		&cli.StringFlag{Name: "tos", Usage: "`TOS` byte of the packet"},
 		&cli.StringFlag{Name: "packets", Usage: "trace a packet per line of `FILE` (- for standard input)"},
-		&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + traceFormatNames(), DefaultText: "by the name of the output, else text"},
+		formatFlag(report.TraceFormats()),
 		outputFlag("write to `FILE` instead of standard output"),
 	}
-}
-
-func traceFormatNames() string {
-	var names []string
-	for _, f := range report.TraceFormats() {
-		names = append(names, f.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 func (t *tracing) run() error {
@@ -136,49 +123,18 @@ func (t *tracing) checkSource() error {
 	return nil
 }
 
-// format is the format that is asked for, by its flag or by the name of the
-// output.
+// format is the format that is asked for.
 func (t *tracing) format() (f report.TraceFormat, err error) {
-	name, output := t.c.String("format"), t.c.String("output")
 	if t.c.String("packets") != "" {
-		if name != "" && name != "json" {
-			return f, usagef("--format %s: --packets answers in lines of JSON", name)
-		}
-		return f, nil
+		return f, noFormat(t.c, "packets")
 	}
-	f, ok := findTraceFormat(name, strings.ToLower(filepath.Ext(output)))
-	if !ok {
-		return f, usagef("--format %q: there are %s", name, traceFormatNames())
-	}
-	if f.Name == "png" && (output == "" || output == standard) && terminal(t.std.out) {
-		return f, usagef("a PNG is not for the terminal; name a file with -o")
-	}
-	return f, nil
-}
-
-// findTraceFormat is findFormat for traces.
-func findTraceFormat(name, extension string) (report.TraceFormat, bool) {
-	all := report.TraceFormats()
-	for _, f := range all {
-		if f.Name == name || name == "" && extension == "."+f.Name {
-			return f, true
-		}
-	}
-	return all[0], name == ""
+	return chooseFormat(t.c, t.std, report.TraceFormats())
 }
 
 // one traces the packet of the flags and writes the answer.
 func (t *tracing) one(q trace.Question, format report.TraceFormat) error {
 	r := t.space.trace(q)
-	output := t.c.String("output")
-	options := report.TextOptions{}
-	if output == "" || output == standard {
-		options = report.TextOptions{Color: terminal(t.std.out) && os.Getenv("NO_COLOR") == "", Width: columns(t.std.out)}
-	}
-	err := writeFile(output, reportPerm, t.std.out, func(w io.Writer) error {
-		return format.Write(context.WithoutCancel(t.c.Context), w, r, options)
-	})
-	if err != nil {
+	if err := writeReport(t.c, t.std, format, r); err != nil {
 		return err
 	}
 	return status(report.TraceExitCode(&r.Result))
