@@ -1,10 +1,6 @@
 package snapshot
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -115,20 +111,5 @@ func (s *Snapshot) ClusterNetworkPolicies() ([]AdminPolicy, error) {
 
 // adminPolicies reads a list of which one bad object costs one object.
 func (s *Snapshot) adminPolicies(plural string) ([]AdminPolicy, error) {
-	resource := plural + ".policy.networking.k8s.io"
-	items, err := list[json.RawMessage](s, resource)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]AdminPolicy, 0, len(items))
-	var errs []error
-	for i, item := range items {
-		var p AdminPolicy
-		if err := json.Unmarshal(item, &p); err != nil {
-			errs = append(errs, fmt.Errorf("%s: item %d: %w", clusterName(resource), i, err))
-			continue
-		}
-		out = append(out, p)
-	}
-	return out, errors.Join(errs...)
+	return each[AdminPolicy](s, plural+".policy.networking.k8s.io")
 }

@@ -2,8 +2,6 @@ package snapshot
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -205,20 +203,5 @@ func (s *Snapshot) ServiceAccounts() ([]corev1.ServiceAccount, error) {
 
 // calicoList reads the objects of a resource, each for itself.
 func calicoList[T any](s *Snapshot, plural string) ([]T, error) {
-	resource := s.CalicoResource(plural)
-	items, err := list[json.RawMessage](s, resource)
-	if err != nil {
-		return nil, err
-	}
-	var errs []error
-	out := make([]T, 0, len(items))
-	for i, item := range items {
-		var one T
-		if err := json.Unmarshal(item, &one); err != nil {
-			errs = append(errs, fmt.Errorf("%s: item %d: %w", clusterName(resource), i, err))
-			continue
-		}
-		out = append(out, one)
-	}
-	return out, errors.Join(errs...)
+	return each[T](s, s.CalicoResource(plural))
 }

@@ -85,6 +85,27 @@ func list[T any](s *Snapshot, resource string) ([]T, error) {
 	return readList[T](s, resource)
 }
 
+// each returns the objects of a resource, of which one that cannot be read costs
+// only itself: what is wrong with it is in the error, and the rest is returned
+// all the same.
+func each[T any](s *Snapshot, resource string) ([]T, error) {
+	items, err := list[json.RawMessage](s, resource)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]T, 0, len(items))
+	var errs []error
+	for i, item := range items {
+		var one T
+		if err := json.Unmarshal(item, &one); err != nil {
+			errs = append(errs, fmt.Errorf("%s: item %d: %w", clusterName(resource), i, err))
+			continue
+		}
+		out = append(out, one)
+	}
+	return out, errors.Join(errs...)
+}
+
 // readList reads cluster/<resource>.yaml.
 func readList[T any](s *Snapshot, resource string) ([]T, error) {
 	name := clusterName(resource)
