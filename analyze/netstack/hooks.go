@@ -81,7 +81,7 @@ func (r *run) blind() bool {
 	if part.Status.Known() || r.ns.nftTells(family) {
 		return false
 	}
-	return r.forks(model.Doubt{What: "the rules of this namespace: iptables-save is " + statusText(part), Evidence: part.File})
+	return r.forks(model.Doubt{What: "the rules of this namespace: iptables-save is " + part.StatusText(), Evidence: part.File})
 }
 
 // unreadable ends the journey on one branch if a table holds what could not be

@@ -76,7 +76,7 @@ func (r *run) virtualBlind(file string) bool {
 	if !ok || dev.Name != proxyDevice {
 		return true
 	}
-	r.unknown("where IPVS sends the packet: ipvs is "+statusText(r.ns.Info.IPVS), file)
+	r.unknown("where IPVS sends the packet: ipvs is "+r.ns.Info.IPVS.StatusText(), file)
 	return false
 }
 

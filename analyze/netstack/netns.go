@@ -162,18 +162,7 @@ func (ns *NetNS) Unread(section string) *model.Doubt {
 		return nil
 	}
 	part := nodedump.Part{Status: status, Reason: ns.Info.Reasons[section]}
-	return &model.Doubt{What: fmt.Sprintf("the %s of the namespace: %s", section, statusText(part)), Evidence: ns.Info.File}
-}
-
-func statusText(p nodedump.Part) string {
-	status := p.Status
-	if status == "" {
-		status = nodedump.StatusNotCollected
-	}
-	if p.Reason != "" {
-		return fmt.Sprintf("%s (%s)", status, p.Reason)
-	}
-	return string(status)
+	return &model.Doubt{What: fmt.Sprintf("the %s of the namespace: %s", section, part.StatusText()), Evidence: ns.Info.File}
 }
 
 // at returns the evidence of a line of netns.json.

@@ -85,7 +85,7 @@ func (row partRow) doubt() model.Doubt {
 	if row.part.File != "" {
 		name = path.Base(row.part.File)
 	}
-	return model.Doubt{What: fmt.Sprintf("%s: %s: %s", name, statusText(*row.part), row.meaning), Evidence: row.part.File}
+	return model.Doubt{What: fmt.Sprintf("%s: %s: %s", name, row.part.StatusText(), row.meaning), Evidence: row.part.File}
 }
 
 // toldByNFT reports whether nft.json says what a text of iptables would.

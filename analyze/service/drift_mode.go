@@ -111,7 +111,7 @@ func (d *drift) run() {
 		switch {
 		case f.have == nil && len(d.k.wishes(d.node, f.ipv4)) == 0:
 		case !f.part.Status.Known():
-			d.notChecked(fmt.Sprintf("those for %s: %s", familyName(f.ipv4), statusText(f.part)), f.part.File)
+			d.notChecked(fmt.Sprintf("those for %s: %s", familyName(f.ipv4), f.part.StatusText()), f.part.File)
 		case f.have != nil && f.have.Cut:
 			d.notChecked(fmt.Sprintf("the text of those for %s is cut off, or not understood", familyName(f.ipv4)), f.part.File)
 		case f.have != nil:
@@ -207,7 +207,7 @@ func (d *drift) nothing() {
 	}
 	for _, part := range d.sources() {
 		if !part.Status.Known() {
-			d.notChecked(fmt.Sprintf("it shows no rules of kube-proxy, and not all was collected: %s: %s", part.File, statusText(part)), part.File)
+			d.notChecked(fmt.Sprintf("it shows no rules of kube-proxy, and not all was collected: %s: %s", part.File, part.StatusText()), part.File)
 			return
 		}
 	}
@@ -250,15 +250,4 @@ func replacement(info *nodedump.NetNSInfo) (dev, who string) {
 		}
 	}
 	return "", ""
-}
-
-func statusText(p nodedump.Part) string {
-	status := p.Status
-	if status == "" {
-		status = nodedump.StatusNotCollected
-	}
-	if p.Reason != "" {
-		return fmt.Sprintf("%s (%s)", status, p.Reason)
-	}
-	return string(status)
 }

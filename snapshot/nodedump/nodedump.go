@@ -87,6 +87,18 @@ type Part struct {
 	Data   []byte
 }
 
+// StatusText says for people how the collection of p went: "denied (as nobody)".
+func (p Part) StatusText() string {
+	status := p.Status
+	if status == "" {
+		status = StatusNotCollected
+	}
+	if p.Reason != "" {
+		return string(status) + " (" + p.Reason + ")"
+	}
+	return string(status)
+}
+
 // An Interface is one network device.
 type Interface struct {
 	Name        string       `json:"name"`
