@@ -81,13 +81,8 @@ func (k *KubeProxyServiceProcessor) isLocal(src netip.Addr, node string, fromPod
 	if !src.IsValid() && fromPod {
 		return true, true
 	}
-	var ranges []netip.Prefix
-	switch k.config.DetectLocalMode {
-	case "", DetectClusterCIDR:
-		ranges = k.config.ClusterCIDRs
-	case DetectNodeCIDR:
-		ranges = k.ips.GetNodePodCIDRs(node)
-	case DetectBridgeInterface, DetectNamePrefix:
+	ranges, byDevice := k.localRanges(node)
+	if byDevice {
 		return fromPod && k.livesOn(src, node), true
 	}
 	// kube-proxy uses the first range of each family.
@@ -97,6 +92,18 @@ func (k *KubeProxyServiceProcessor) isLocal(src netip.Addr, node string, fromPod
 		}
 	}
 	return false, false
+}
+
+// localRanges are the ranges by which kube-proxy takes a source for that of a
+// pod of its own, unless it goes by the device.
+func (k *KubeProxyServiceProcessor) localRanges(node string) (ranges []netip.Prefix, byDevice bool) {
+	switch k.config.DetectLocalMode {
+	case "", DetectClusterCIDR:
+		return k.config.ClusterCIDRs, false
+	case DetectNodeCIDR:
+		return k.ips.GetNodePodCIDRs(node), false
+	}
+	return nil, k.config.DetectLocalMode == DetectBridgeInterface || k.config.DetectLocalMode == DetectNamePrefix
 }
 
 // livesOn reports whether src is the address of a pod of node.

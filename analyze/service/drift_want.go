@@ -74,13 +74,8 @@ func (k *KubeProxyServiceProcessor) masqueradesOut(node string, ipv4 bool) (yes 
 	if k.config.From == "" {
 		return false, pods
 	}
-	var ranges []netip.Prefix
-	switch k.config.DetectLocalMode {
-	case "", DetectClusterCIDR:
-		ranges = k.config.ClusterCIDRs
-	case DetectNodeCIDR:
-		ranges = k.ips.GetNodePodCIDRs(node)
-	case DetectBridgeInterface, DetectNamePrefix:
+	ranges, byDevice := k.localRanges(node)
+	if byDevice {
 		return true, pods
 	}
 	for _, r := range ranges {
