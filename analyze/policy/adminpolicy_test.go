@@ -71,13 +71,18 @@ type adminRow struct {
 	want         string // allowed, denied or unknown, then who says so
 }
 
+// verdict asks the policies of the row.
+func (r adminRow) verdict(t *testing.T) Verdict {
+	n, ips, errs := admin(t, r.policies)
+	require.Empty(t, errs)
+	src, dst, port, protocol := ends(t, ips, r.conversation)
+	return n.Check(src, dst, port, protocol)
+}
+
 func checkAdmin(t *testing.T, rows []adminRow) {
 	for _, tt := range rows {
 		t.Run(tt.why, func(t *testing.T) {
-			n, ips, errs := admin(t, tt.policies)
-			require.Empty(t, errs)
-			src, dst, port, protocol := ends(t, ips, tt.conversation)
-			v := n.Check(src, dst, port, protocol)
+			v := tt.verdict(t)
 			got := string(v.Outcome())
 			for _, by := range v.AllowedBy {
 				got += ", " + by

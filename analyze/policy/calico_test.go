@@ -61,10 +61,7 @@ const (
 func checkCalico(t *testing.T, rows []adminRow) {
 	for _, tt := range rows {
 		t.Run(tt.why, func(t *testing.T) {
-			n, ips, errs := admin(t, tt.policies)
-			require.Empty(t, errs)
-			src, dst, port, protocol := ends(t, ips, tt.conversation)
-			v := n.Check(src, dst, port, protocol)
+			v := tt.verdict(t)
 			got := string(v.Outcome())
 			switch {
 			case v.Allowed:

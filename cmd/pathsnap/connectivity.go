@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/pathsnap/pathsnap/analyze"
 	"github.com/pathsnap/pathsnap/analyze/connectivity"
-	"github.com/pathsnap/pathsnap/analyze/k8s"
-	"github.com/pathsnap/pathsnap/analyze/policy"
 	"github.com/pathsnap/pathsnap/analyze/report"
 	"github.com/pathsnap/pathsnap/analyze/service"
 	"github.com/pathsnap/pathsnap/plugins"
@@ -59,15 +56,10 @@ func runConnectivity(c *cli.Context, std streams) error {
 
 // connectivityOf makes the report. What could not be read is among its problems.
 func connectivityOf(c *cli.Context, snap *snapshot.Snapshot, problems []error) (*connectivity.Report, error) {
-	if _, err := snap.Pods(); err != nil {
+	n, ips, errs, err := readPolicies(snap)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := snap.NetworkPolicies(); err != nil {
-		return nil, err
-	}
-	ips, errs := k8s.NewIPCache(snap)
-	problems = append(problems, errs...)
-	n, errs := policy.New(snap, ips)
 	problems = append(problems, errs...)
 	namespace := c.String("namespace")
 	if namespace != "" && !slices.ContainsFunc(ips.Pods(), func(p *corev1.Pod) bool { return p.Namespace == namespace }) {
@@ -103,10 +95,4 @@ func nodeNames(snap *snapshot.Snapshot) (names []string) {
 		names = append(names, nodes[i].Name)
 	}
 	return names
-}
-
-// isManifests reports whether openCluster takes a name for a directory of
-// manifests.
-func isManifests(name string) bool {
-	return name != standard && isDir(name) && !isFile(filepath.Join(name, snapshot.ManifestName))
 }

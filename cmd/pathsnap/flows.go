@@ -32,7 +32,7 @@ func (a *analysis) flows(analyzer *analyze.Analyzer) error {
 	defer done()
 	code := exitOK
 	err = writeFile(a.c.String("output"), reportPerm, a.std.out, func(w io.Writer) error {
-		return eachLine(in, func(line []byte) error {
+		return eachLine("flows", in, func(line []byte) error {
 			next, err := answerLine(w, analyzer, line)
 			code = worse(code, next)
 			return err
@@ -60,8 +60,9 @@ func openLines(flag, name string, std streams) (in io.Reader, done func(), err e
 	return f, func() { _ = f.Close() }, nil
 }
 
-// eachLine calls do for every line of r that is not blank.
-func eachLine(r io.Reader, do func([]byte) error) error {
+// eachLine calls do for every line of r that is not blank. The flag that named r
+// is in the error of what cannot be read.
+func eachLine(flag string, r io.Reader, do func([]byte) error) error {
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -74,7 +75,7 @@ func eachLine(r io.Reader, do func([]byte) error) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("flows: %w", err)
+			return fmt.Errorf("%s: %w", flag, err)
 		}
 	}
 }

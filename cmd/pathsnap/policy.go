@@ -4,19 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/pathsnap/pathsnap/analyze"
-	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/policy"
 	"github.com/pathsnap/pathsnap/analyze/report"
 	"github.com/pathsnap/pathsnap/plugins"
 	"github.com/pathsnap/pathsnap/snapshot"
-	"github.com/pathsnap/pathsnap/snapshot/manifests"
 )
 
 // A policyRun is one run of the policy command.
@@ -104,36 +100,12 @@ func (p *policyRun) checkMany(bundle, format string) error {
 	return nil
 }
 
-// openCluster opens a bundle, or a directory of manifests as if it were one.
-// What could not be read of manifests is in problems.
-func openCluster(name string, std streams) (snap *snapshot.Snapshot, problems []error, err error) {
-	if !isManifests(name) {
-		snap, err = openBundle(name, std)
-		return snap, nil, err
-	}
-	snap, problems, err = manifests.Read(os.DirFS(name))
-	if err != nil {
-		err = fmt.Errorf("directory %s: %w", name, err)
-	}
-	return snap, problems, err
-}
-
-func isFile(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && !errors.Is(err, fs.ErrNotExist) && info.Mode().IsRegular()
-}
-
 // compile reads the policies.
 func (p *policyRun) compile(snap *snapshot.Snapshot) error {
-	if _, err := snap.Pods(); err != nil {
+	n, _, problems, err := readPolicies(snap)
+	if err != nil {
 		return err
 	}
-	if _, err := snap.NetworkPolicies(); err != nil {
-		return err
-	}
-	ips, problems := k8s.NewIPCache(snap)
-	n, errs := policy.New(snap, ips)
-	problems = append(problems, errs...)
 	var unread []error
 	p.resolver, unread = policy.NewResolver(n, snap)
 	problems = append(problems, unread...)
@@ -216,7 +188,7 @@ func (p *policyRun) checks() error {
 	}
 	code := exitOK
 	err = writeFile(p.c.String("output"), reportPerm, p.std.out, func(w io.Writer) error {
-		return eachLine(in, func(line []byte) error {
+		return eachLine("checks", in, func(line []byte) error {
 			next, err := p.checkLine(w, line)
 			code = worse(code, next)
 			return err
