@@ -11,7 +11,7 @@ func rows() []row {
 			[]string{"service/no-endpoints", "service/unready-endpoints", "socket/none"}, checkServices},
 		{"drift", "what the rules of each node make of the Services, against what they should",
 			[]string{"service/affinity", "service/health-check", "service/ipset-missing", "service/ipvs-address-missing", "service/ipvs-weight", "service/local-sends-away", "service/masquerade-missing", "service/missing-endpoint", "service/not-refused",
-				"service/not-translated", "service/other-proxy-mode", "service/rules-missing", "service/stale-endpoint", "service/stale-service",
+				"service/not-translated", "service/other-proxy-mode", "service/rules-missing", "service/source-ranges", "service/stale-endpoint", "service/stale-service",
 				"service/wrong-port", "service/wrong-protocol"}, checkDrift},
 		{"network", "what the network plugin needs of each node: devices, routes, neighbours, forwarding entries, masquerading",
 			[]string{"address/duplicate", "bridge/hairpin", "bridge/no-master", "bridge/port-state", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "neigh/missing", "neigh/wrong",

@@ -75,6 +75,7 @@ func serviceCodes() []Code {
 		{"service/not-translated", "The node's rules do not translate the Service's address.", "Restart kube-proxy on the node."},
 		{"service/other-proxy-mode", "The node has rules of another mode of kube-proxy than the one it runs in.", "Run kube-proxy --cleanup on the node and start it again."},
 		{"service/rules-missing", "The node has none of kube-proxy's rules.", "Start kube-proxy on the node."},
+		{"service/source-ranges", "The node's rules let other sources to the address of a load balancer than the Service's loadBalancerSourceRanges.", "Restart kube-proxy on the node."},
 		{"service/stale-endpoint", "The node's rules send the Service to an address that is not an endpoint of it.", "Restart kube-proxy on the node."},
 		{"service/stale-service", "The node's rules translate an address and port that no Service has.", "Restart kube-proxy on the node."},
 		{"service/unready-endpoints", "A Service has endpoints that are not ready.", "Look at the readiness probes of these pods."},

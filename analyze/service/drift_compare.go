@@ -21,6 +21,7 @@ func (d *drift) compare(have *kuberules.Family, ipv4 bool) {
 	for _, h := range have.Hooks {
 		d.hook(h)
 	}
+	d.nodeAddresses(have.NodeAddrs)
 	extra := d.extra(have, wishes)
 	for i := range wishes {
 		d.frontend(&wishes[i], have, extra)
@@ -105,6 +106,9 @@ func (d *drift) frontend(w *wish, have *kuberules.Family, extra excess) {
 		return
 	}
 	d.ways(w, e)
+	if w.kind == KindLoadBalancer {
+		d.sourceRanges(w, e)
+	}
 	if len(e.To) > 0 && len(w.to()) > 0 {
 		d.masquerade(w, e)
 		d.affinity(w, e)

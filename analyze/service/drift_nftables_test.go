@@ -74,7 +74,7 @@ func TestDriftOfRealNFTables(t *testing.T) {
 	for record, config := range map[string]string{
 		"real_kube-proxy-nftables-1.34":                nftConfig,
 		"real_kube-proxy-nftables-1.34-all-addresses":  "mode: nftables\nnodePortAddresses: [0.0.0.0/0]\n",
-		"real_kube-proxy-nftables-1.34-masquerade-all": nftConfig + "nftables: {masqueradeAll: true}\n",
+		"real_kube-proxy-nftables-1.34-masquerade-all": nftConfig + "nodePortAddresses: [10.244.1.0/24]\nnftables: {masqueradeAll: true}\n",
 	} {
 		k := recorded(t, config)
 		info := nftNode(nftOf(t, record))
@@ -85,7 +85,7 @@ func TestDriftOfRealNFTables(t *testing.T) {
 
 // sixth writes the addresses of the record as those of the record for IPv6.
 func sixth(text string) string {
-	text = strings.ReplaceAll(text, `"IPv4"`, `"IPv6"`)
+	text = strings.NewReplacer(`"IPv4"`, `"IPv6"`, "192.0.2.7/32", "2001:db8:101::7/128", "198.51.100.0/24", "2001:db8:100::/64", "203.0.113.0/24", "2001:db8:20::/64").Replace(text)
 	return regexp.MustCompile(`"(\d+)\.(\d+)\.(\d+)\.(\d+)"`).ReplaceAllStringFunc(text, func(match string) string {
 		a := netip.MustParseAddr(strings.Trim(match, `"`)).As4()
 		switch {
@@ -155,6 +155,18 @@ func TestDriftOfNFTables(t *testing.T) {
 			"warning service/not-refused node n1 takes no notice of packets to svc shop/empty:80 (10.96.60.1:80/tcp), and should reject them: it has no ready endpoint"}},
 		{"no local endpoint, rejected", `~ (\["10.96.63.1", "tcp", 80\]\}, "comment": "[^"]*"\}\}, )\{"drop": null\} => ${1}{"goto": {"target": "reject-chain"}}`, []string{
 			"warning service/not-refused node n1 rejects packets to svc shop/nowhere:80 (10.96.63.1:80/tcp), and should drop them: its traffic policy is Local and node n1 has no endpoint"}},
+		{"node ports on no address", `~ ("name": "nodeport-ips".*), "elem": \["192.168.10.11"\] => ${1}`, []string{
+			"critical service/not-translated node n1 does not take packets to its address 192.168.10.11 to node ports: the set nodeport-ips lacks it"}},
+		{"a load balancer that takes everybody", `~ \[\{"concat": \["203.0.113.22", "tcp", 443\]\}, \{"goto": \{"target": "firewall-[^"]*"\}\}\](, )? => `, []string{
+			"warning service/source-ranges node n1 lets everybody to svc edge/ranged:443 (203.0.113.22:443/tcp), whose loadBalancerSourceRanges are 198.51.100.0/24"}},
+		{"a load balancer that takes others", `~ ("firewall-[^"]*-edge/ranged/tcp/https".*)"198.51.100.0", "len": 24 => ${1}"198.51.0.0", "len": 16`, []string{
+			"warning service/source-ranges node n1 lets 198.51.0.0/16 to svc edge/ranged:443 (203.0.113.22:443/tcp), whose loadBalancerSourceRanges are 198.51.100.0/24"}},
+		{"a load balancer that takes too few", `~ ("firewall-[^"]*-edge/ranged/tcp/https".*)"198.51.100.0", "len": 24 => ${1}"198.51.100.0", "len": 25`, []string{
+			"critical service/source-ranges node n1 does not let 198.51.100.0/24 to svc edge/ranged:443 (203.0.113.22:443/tcp), whose loadBalancerSourceRanges have it"}},
+		{"a load balancer whose chain drops nothing", `- "rule".*"chain": "firewall-[^"]*-edge/ranged/tcp/https"`, []string{
+			"warning service/source-ranges node n1 lets everybody to svc edge/ranged:443 (203.0.113.22:443/tcp), whose loadBalancerSourceRanges are 198.51.100.0/24"}},
+		{"a load balancer for everybody that does not take all", `~ (\[\{"concat": \["203.0.113.22", "tcp", 443\]\}, )(\{"goto": \{"target": "firewall-[^"]*"\}\}\]) => ${1}${2}, [{"concat": ["203.0.113.21", "tcp", 80]}, ${2}`, []string{
+			"critical service/source-ranges node n1 lets only 198.51.100.0/24 to svc shop/far:80 (203.0.113.21:80/tcp), which everybody may use"}},
 		{"a Service that was deleted", `~ "elem": \[\[\{"concat": \["sctp", 30506 => "elem": [[{"concat": ["tcp", 30001]}, {"goto": {"target": "external-LKKZ6FIE-media/signal/sctp/sctp"}}], [{"concat": ["sctp", 30506`, []string{
 			"warning service/stale-service node n1 still translates node port 30001/tcp, which no Service has"}},
 	} {

@@ -77,3 +77,18 @@ func TestDriftOfRealIPVS(t *testing.T) {
 		require.Empty(t, tell(k.Drift("n1", info)), tt.name)
 	}
 }
+
+func TestDriftOfSourceRangesOfIPTables(t *testing.T) {
+	k := recorded(t, "clusterCIDR: 10.244.0.0/16\n")
+	for _, tt := range []driftRow{
+		{"everybody", `~ (-A KUBE-SERVICES -d 203.0.113.22/32 .*)-j KUBE-FW- => ${1}-j KUBE-EXT-`, []string{
+			"warning service/source-ranges node n1 lets everybody to svc edge/ranged:443 (203.0.113.22:443/tcp), whose loadBalancerSourceRanges are 198.51.100.0/24"}},
+		{"others, too", `~ (-A KUBE-FW-QQPGN4LQQH37S7NV )-s 198.51.100.0/24(.*) => ${1}-s 198.51.100.0/24${2}` + "\n" + `${1}-s 192.0.2.0/24${2}`, []string{
+			"warning service/source-ranges node n1 lets 192.0.2.0/24 to svc edge/ranged:443 (203.0.113.22:443/tcp), whose loadBalancerSourceRanges are 198.51.100.0/24"}},
+		{"only others", `~ (-A KUBE-FW-QQPGN4LQQH37S7NV )-s 198.51.100.0/24 => ${1}-s 192.0.2.0/24`, []string{
+			"critical service/source-ranges node n1 does not let 198.51.100.0/24 to svc edge/ranged:443 (203.0.113.22:443/tcp), whose loadBalancerSourceRanges have it"}},
+	} {
+		info := &nodedump.NetNSInfo{IPTables: nodedump.Part{File: "iptables-save.txt", Status: nodedump.StatusOK, Data: []byte(edit(t, readTestdata(t, "iptables-v4"), tt.edits))}}
+		require.Equal(t, tt.want, tell(k.Drift("n1", info)), tt.why)
+	}
+}

@@ -24,12 +24,18 @@ type Server struct {
 	filled  map[string]bool     // sets that have an entry
 }
 
-// SetName returns the name that a set of IPv4 has in a family.
+// maxSetName is how long the name of a set can be (IPSET_MAXNAMELEN, less the
+// zero at its end).
+const maxSetName = 31
+
+// SetName returns the name that a set of IPv4 has in a family. What is too long
+// is cut off (kubernetes pkg/proxy/ipvs/ipset.go, NewIPSet).
 func SetName(name string, ipv4 bool) string {
 	if ipv4 {
 		return name
 	}
-	return strings.Replace(name, "KUBE-", "KUBE-6-", 1)
+	name = strings.Replace(name, "KUBE-", "KUBE-6-", 1)
+	return name[:min(len(name), maxSetName)]
 }
 
 // ReadIPVS reads the virtual servers of both families. It reports false if

@@ -76,7 +76,8 @@ type Entry struct {
 	To      []Dest // where packets of anybody go
 	Pods    []Dest // where packets of pods go by a rule of their own
 	Node    []Dest // where packets of the node itself go by a rule of their own
-	Guarded bool   // only some sources come to To
+	Guarded bool   // only sources of Ranges come to To
+	GuardAt At     // of what keeps the others out, zero if that is the rule At
 	Ranges  []netip.Prefix
 
 	MasqAll  bool           // everything is masqueraded
@@ -94,6 +95,14 @@ type Family struct {
 	Hooks     []Hook // that every Service needs and that are missing
 	Cut       bool   // the text ends in the middle, or has something odd: what is not there may have been
 	NodePorts bool   // packets to the node's own addresses come to its node ports
+	NodeAddrs *Addrs // that have node ports, where the rules go by a set of them
+}
+
+// Addrs is a set of addresses.
+type Addrs struct {
+	Name string
+	Has  map[netip.Addr]bool
+	At   At
 }
 
 // A Hook is a piece of the frame around all Services that is missing.

@@ -38,6 +38,7 @@ func ReadNFTables(data []byte, family string) (*Family, bool) {
 			}
 		}
 	}
+	r.out.NodeAddrs = t.sets[t.nodeSet]
 	for _, need := range []struct {
 		hook, what, lacks string
 		masq              bool
@@ -79,6 +80,9 @@ type nftTable struct {
 	lines   map[string]int    // of maps
 	used    map[string]bool   // sets and maps that a rule names
 	calls   map[string][]string
+	guards  map[string][]netip.Prefix // sources that a chain firewall-... does not drop; a chain that drops nothing has none
+	sets    map[string]*Addrs         // by "@name"
+	nodeSet string                    // the one of addresses that have node ports, "" if there is none
 }
 
 type nftObject struct {
@@ -121,7 +125,8 @@ type nftExpr struct {
 // readTable reads the table of one family. Lines are counted to the end of an
 // object: the bundle has one a line.
 func readTable(data []byte, family string) *nftTable {
-	t := &nftTable{chains: map[string][]rule{}, timeout: map[string]int{}, hooks: map[string]string{}, lines: map[string]int{}, used: map[string]bool{}, calls: map[string][]string{}}
+	t := &nftTable{chains: map[string][]rule{}, timeout: map[string]int{}, hooks: map[string]string{}, lines: map[string]int{}, used: map[string]bool{}, calls: map[string][]string{},
+		guards: map[string][]netip.Prefix{}, sets: map[string]*Addrs{}}
 	if !bytes.Contains(data, []byte(`"kube-proxy"`)) {
 		return t
 	}
@@ -172,6 +177,9 @@ func (t *nftTable) object(o *nftObject, family string, line int) {
 		t.hooks[o.Chain.Hook] = o.Chain.Name
 	case o.Set != nil && ours(o.Set.Family, o.Set.Table):
 		t.timeout["@"+o.Set.Name] = o.Set.Timeout
+		if o.Set.Name == "nodeport-ips" {
+			t.sets["@"+o.Set.Name] = &Addrs{Name: o.Set.Name, Has: addresses(o.Set.Elem), At: At{NFT, line}}
+		}
 	case o.Map != nil && ours(o.Map.Family, o.Map.Table):
 		t.maps = append(t.maps, *o.Map)
 		t.lines[o.Map.Name] = line
@@ -185,7 +193,7 @@ func (t *nftTable) rule(chain string, exprs []nftExpr, line int) {
 		x := &exprs[i]
 		switch {
 		case x.Match != nil:
-			t.match(&r, x)
+			t.match(&r, chain, x)
 		case x.Jump != nil:
 			r.to = kubeName(x.Jump.Target)
 		case x.Goto != nil:
@@ -246,8 +254,8 @@ func (t *nftTable) verdicts(chain string, r rule, data json.RawMessage) {
 	}
 }
 
-// match notes what a rule asks for.
-func (t *nftTable) match(r *rule, x *nftExpr) {
+// match notes what a rule of a chain asks for.
+func (t *nftTable) match(r *rule, chain string, x *nftExpr) {
 	var left struct {
 		Payload struct{ Field string }
 		Meta    struct{ Key string }
@@ -258,6 +266,10 @@ func (t *nftTable) match(r *rule, x *nftExpr) {
 	}
 	not := x.Match.Op == "!="
 	switch {
+	case left.Payload.Field == "daddr" && !not:
+		t.destination(x.Match.Right)
+	case left.Payload.Field == "saddr" && not && strings.HasPrefix(chain, "firewall-"):
+		t.guards[chain] = append(t.guards[chain], prefixesOf(x.Match.Right)...)
 	case left.Payload.Field == "saddr":
 		var set string
 		if json.Unmarshal(x.Match.Right, &set) == nil && strings.HasPrefix(set, "@") {
@@ -270,6 +282,39 @@ func (t *nftTable) match(r *rule, x *nftExpr) {
 	case bytes.Contains(left.Fib.Flags, []byte("saddr")):
 		r.srcLocal, r.notLoc = !not, not
 	}
+}
+
+// destination notes that a rule asks for the addresses that have node ports.
+func (t *nftTable) destination(right json.RawMessage) {
+	var set string
+	if json.Unmarshal(right, &set) == nil && t.sets[set] != nil {
+		t.nodeSet = set
+	}
+}
+
+// addresses reads the elements of a set of addresses.
+func addresses(elems []json.RawMessage) map[netip.Addr]bool {
+	has := make(map[netip.Addr]bool, len(elems))
+	for _, e := range elems {
+		if p := prefixOf(e); p.IsSingleIP() {
+			has[p.Addr()] = true
+		}
+	}
+	return has
+}
+
+// prefixesOf reads what prefixOf does, or {"set": [...]} of such.
+func prefixesOf(raw json.RawMessage) (out []netip.Prefix) {
+	var many struct{ Set []json.RawMessage }
+	if json.Unmarshal(raw, &many) != nil || many.Set == nil {
+		many.Set = []json.RawMessage{raw}
+	}
+	for _, one := range many.Set {
+		if p := prefixOf(one); p.IsValid() {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // prefixOf reads "10.0.0.1" or {"prefix": {"addr": "10.0.0.0", "len": 8}}.
@@ -347,6 +392,10 @@ func (t *nftTable) element(r *chainReader, f Frontend, verdict string, m nftSet)
 		e := r.out.entry(f)
 		e.At = at
 		r.begin(verdict, e)
+	case strings.HasPrefix(m.Name, "firewall-"):
+		e := r.out.entry(f)
+		e.Ranges, e.Guarded = t.guards[verdict]
+		e.GuardAt = at
 	case strings.HasPrefix(m.Name, "no-endpoint-"):
 		e := r.out.entry(f)
 		e.Refused, e.RefusedAt = Reject, at
