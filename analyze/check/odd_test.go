@@ -24,6 +24,19 @@ func insert(part, before, text string) edit {
 	}
 }
 
+// nft gives node1 a table inet guard whose chain f, at the hook forward, has one rule.
+func nft(rule string) edit {
+	return func(b *bundle) {
+		const part, end = "nodes/node1/netns/host/nft.json", "\n]}"
+		text := string(b.parts[part])
+		require.Contains(b.t, text, end)
+		b.parts[part] = []byte(strings.Replace(text, end, `,
+{"table": {"family": "inet", "name": "guard", "handle": 90}},
+{"chain": {"family": "inet", "table": "guard", "name": "f", "handle": 1, "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}},
+{"rule": {"family": "inet", "table": "guard", "chain": "f", "handle": 2, `+rule+`}}`+end, 1))
+	}
+}
+
 // TestOddNode: of five nodes the odd one is told from the many, of two only what
 // matters is worth a note.
 func TestOddNode(t *testing.T) {
@@ -56,6 +69,11 @@ func TestOddNode(t *testing.T) {
 			[]string{"info odd/rules node1: node node1 has rules that the other 4 nodes have not: filter -A FORWARD -d 10.1.2.3/32 -j ACCEPT"}},
 		{"rules that are gone", drop(rules1, "-A FLANNEL-POSTRTG -s 10.244.0.0/16 ! -d 224"), nil,
 			[]string{"info odd/rules node1: node node1 lacks rules that the other 4 nodes have: nat -A FLANNEL-POSTRTG -s 10.244.0.0/16 ! -d 224"}},
+		{"a table of nftables that drops", nft(`"expr": [{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "10.244.1.2"}}, {"counter": {"packets": 7, "bytes": 420}}, {"drop": null}]`),
+			[]string{"info odd/rules node1: node node1 has rules that node node2 has not: inet guard f: ip saddr 10.244.1.2 drop"},
+			[]string{"warning odd/rules node1: node node1 has rules that the other 4 nodes have not: inet guard f: ip saddr 10.244.1.2 drop"}},
+		{"a table of nftables that does not", nft(`"expr": [{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "eth0"}}, {"accept": null}]`), nil,
+			[]string{"info odd/rules node1: node node1 has rules that the other 4 nodes have not: inet guard f: iifname \"eth0\" accept"}},
 		{"a policy rule", insert(host1, `{"family":4,"priority":32766`, `{"family":4,"priority":100,"from":"10.244.1.0/24","table":100},`+"\n"),
 			[]string{"info odd/routes node1: node node1 has routes that node node2 has not: the policy rule 100 of IPv4: from {pods} table 100"},
 			[]string{"warning odd/routes node1: node node1 has routes that the other 4 nodes have not: the policy rule 100 of IPv4: from {pods} table 100"}},

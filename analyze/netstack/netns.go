@@ -211,6 +211,9 @@ func (ns *NetNS) Tables(ipv6 bool) []*iptables.Ruleset {
 	return []*iptables.Ruleset{ns.v4.nft, ns.v4.legacy}
 }
 
+// NFTables returns the tables of nftables of every family.
+func (ns *NetNS) NFTables() *nftables.Ruleset { return ns.nft }
+
 // Up reports whether dev is administratively up.
 func Up(dev *nodedump.Interface) bool { return slices.Contains(dev.Flags, "UP") }
 

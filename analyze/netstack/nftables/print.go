@@ -2,6 +2,7 @@ package nftables
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,7 +10,10 @@ import (
 
 // text prints a rule about as "nft list ruleset" does. It is read again from its
 // JSON, so that rules cost no memory for it.
-func (r *Ruleset) text(x *rule) string {
+func (r *Ruleset) text(x *rule) string { return r.printed(x, func(string) bool { return true }) }
+
+// printed prints those statements of a rule that are wanted.
+func (r *Ruleset) printed(x *rule, wanted func(statement string) bool) string {
 	if int(x.off)+int(x.size) > len(r.data) {
 		return ""
 	}
@@ -20,6 +24,13 @@ func (r *Ruleset) text(x *rule) string {
 	}
 	var b strings.Builder
 	for s := n.get("rule").get("expr").items(); s != nil; s = s.next {
+		name := s.str()
+		if only := s.only(); only != nil {
+			name = string(only.key)
+		}
+		if !wanted(name) {
+			continue
+		}
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
@@ -399,12 +410,7 @@ func words(list ...string) string {
 func Print(r *Ruleset) string {
 	var b strings.Builder
 	for _, t := range r.tables {
-		names := make([]string, 0, len(t.chains))
-		for name := range t.chains {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(t.chains)) {
 			c := t.chains[name]
 			for i := range c.rules {
 				b.WriteString(c.where() + ": " + r.text(&c.rules[i]) + "\n")
@@ -412,4 +418,33 @@ func Print(r *Ruleset) string {
 		}
 	}
 	return b.String()
+}
+
+// A Line is a rule of a chain, or a base chain's policy.
+type Line struct {
+	Family, Table, Chain string
+	Text                 string // as "nft list ruleset" prints it, without counters
+	Evidence             string // "file:line"
+}
+
+// Lines returns the rules of the tables that are read here, and the policies
+// drop of their base chains: table by table, chains by name.
+func (r *Ruleset) Lines() (list []Line) {
+	for _, t := range r.tables {
+		if !r.counts(t) {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(t.chains)) {
+			c := t.chains[name]
+			if c.base != nil && c.base.Policy == "drop" {
+				list = append(list, Line{t.family, t.name, name, "policy drop", r.at(c.base.Line)})
+			}
+			for i := range c.rules {
+				x := &c.rules[i]
+				text := r.printed(x, func(statement string) bool { return statement != "counter" })
+				list = append(list, Line{t.family, t.name, name, text, r.at(x.line)})
+			}
+		}
+	}
+	return list
 }
