@@ -31,6 +31,7 @@ type host struct {
 	name   string
 	object *corev1.Node // nil if the bundle has none
 	kernel string       // uname -r, "" if it is not known
+	loaded []string     // modules of the kernel, nil if they are not known
 	place  topology.Place
 	ns     *netstack.NetNS // nil if it was not collected
 	pods   []*space        // that do not use the node's network and have not ended, by name
@@ -75,7 +76,7 @@ func (c *cluster) host(name string, pods []*corev1.Pod) *host {
 	h.object, _ = c.env.IPCache.GetNodeFromName(name)
 	h.ns = c.env.Atlas.NetNS(h.place)
 	if dump, err := c.snap.Node(name); err == nil {
-		h.kernel = dump.Kernel
+		h.kernel, h.loaded = dump.Kernel, dump.Modules
 	}
 	places := map[model.Hop]topology.Place{}
 	for _, p := range c.env.Atlas.Places(h.place.Base) {

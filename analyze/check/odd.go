@@ -40,6 +40,7 @@ type compared struct {
 // comparisons returns what is compared.
 func comparisons() []compared {
 	return []compared{
+		{"odd/modules", "modules of the kernel", "Load the modules as on the other nodes (modprobe, /etc/modules-load.d).", true, moduleTraits},
 		{"odd/mtu", "MTUs", "Make the MTUs agree.", false, mtuTraits},
 		{"odd/routes", "routes", "Restart what writes these routes on the node.", false, routeTraits},
 		{"odd/rules", "rules", "See who wrote the rules; restart kube-proxy and the CNI agent if they are theirs.", false, ruleTraits},

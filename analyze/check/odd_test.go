@@ -83,6 +83,19 @@ func TestOddNode(t *testing.T) {
 		{"another MTU", sub(host1, flannel1, strings.Replace(flannel1, "1450", "1400", 1)),
 			[]string{"info odd/mtu : nodes node1 and node2 have different MTUs: the MTU of flannel.1 is 1400, not 1450"},
 			[]string{"warning odd/mtu node1: node node1 has other MTUs than the other 4 nodes: the MTU of flannel.1 is 1400, not 1450"}},
+		{"a module of the kernel that others have", func(b *bundle) {
+			for name, text := range b.parts {
+				if strings.HasSuffix(name, "/node.json") && strings.HasPrefix(name, "nodes/") {
+					modules := `"br_netfilter", "floppy", "xt_recent"`
+					if name == "nodes/node1/node.json" {
+						modules = `"floppy_new"`
+					}
+					b.parts[name] = []byte(strings.Replace(string(text), `"kernel":`, `"modules": [`+modules+`], "kernel":`, 1))
+				}
+			}
+		},
+			[]string{"info odd/modules node2: node node2 has modules of the kernel that node node1 has not: br_netfilter"},
+			[]string{"info odd/modules node1: node node1 lacks modules of the kernel that the other 4 nodes have: br_netfilter; xt_recent"}},
 		{"another kernel", sub("nodes/node1/node.json", `"kernel": "6.18`, `"kernel": "5.4`),
 			[]string{"info odd/software : nodes node1 and node2 have different versions: kernel is 5.4.44-fc-v669, not 6.18.44-fc-v669"},
 			[]string{"info odd/software node1: node node1 has other versions than the other 4 nodes: kernel is 5.4.44-fc-v669, not 6.18.44-fc-v669"}},

@@ -27,6 +27,20 @@ func softwareTraits(_ *scope, n *host) (list []trait, ok bool) {
 	return list, len(list) > 0
 }
 
+// moduleTraits are the modules that are loaded into a node's kernel and have to do
+// with packets of pods. The kernel loads most of them when they are first needed:
+// those matter that somebody has to load.
+func moduleTraits(_ *scope, n *host) (list []trait, ok bool) {
+	for _, name := range n.loaded {
+		matters := slices.Contains([]string{"br_netfilter", "ip_vs", "nf_conntrack", "vxlan", "ipip", "wireguard"}, name)
+		if matters || slices.ContainsFunc([]string{"nf_", "nft_", "xt_", "ip_", "ip6_", "ipt_", "ip6t_", "ip6table_", "iptable_", "ebt", "br_", "cls_", "sch_", "act_"},
+			func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			list = append(list, trait{key: name, at: "nodes/" + n.name + "/node.json", matters: matters})
+		}
+	}
+	return list, n.loaded != nil
+}
+
 // role names a device by what it is for, so that nodes can be compared: the
 // device with the node's address, the bridge of its pods, a tunnel; "" for the
 // others.

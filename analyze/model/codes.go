@@ -40,6 +40,7 @@ func wayCodes() []Code {
 		{"netfilter/masquerade-missing", "The packet leaves with a source address that cannot be answered.", "Restore the masquerade rules."},
 		{"netfilter/mixed-backends", "Packets meet rules of both backends of iptables, of which each tool shows only its own.", "Move the rules to one backend."},
 		{"netfilter/reject", "A rule rejects the packet.", "Remove the rule, or put an exception before it."},
+		{"odd/modules", "A node's kernel has other modules loaded than those of the nodes that it ought to be like.", "Load the modules as on the other nodes."},
 		{"odd/mtu", "A node has other MTUs than the nodes that it should be like.", "Make the MTUs agree."},
 		{"odd/routes", "A node has other routes or policy rules than the nodes that it should be like.", "Restart what writes these routes on the node."},
 		{"odd/rules", "A node has rules that the nodes that it should be like have not, or lacks rules that they have.", "See who wrote the rules; restart kube-proxy and the CNI agent if they are theirs."},

@@ -71,7 +71,7 @@ func (m *machine) collect(r *register, notes []string) *Result {
 	}
 	slices.SortFunc(infos[1:], func(a, b *nodedump.NetNSInfo) int { return strings.Compare(a.Key, b.Key) })
 	snapshot.LinkAbove(infos)
-	node := &nodedump.NodeNetworkStackDump{Name: o.Node, Kernel: m.release, External: o.External, Pods: pods}
+	node := &nodedump.NodeNetworkStackDump{Name: o.Node, Kernel: m.release, Modules: m.kernel.modules, External: o.External, Pods: pods}
 	if o.External {
 		node.Pods = nil
 	}

@@ -3,8 +3,10 @@ package netns
 import (
 	"bufio"
 	"bytes"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +23,7 @@ const (
 // A kernel knows which of its parts may be asked without loading a module.
 type kernel struct {
 	frozen   bool            // it loads no modules: asking is always safe
+	modules  []string        // that are loaded, sorted
 	loaded   map[string]bool // modules, loaded or built in
 	complete bool            // loaded has the built-in ones too
 	symbols  map[string]bool // symbols of the parts that were looked for, if they could be read
@@ -45,14 +48,15 @@ func readKernel(root, release string) kernel {
 	if err != nil && os.IsNotExist(err) {
 		return kernel{frozen: true} // built without module support
 	}
-	disabled, _ := os.ReadFile(path.Join(root, "proc/sys/kernel/modules_disabled"))
-	if strings.TrimSpace(string(disabled)) == "1" {
-		return kernel{frozen: true}
-	}
 	k := kernel{loaded: map[string]bool{}}
 	for line := range strings.Lines(string(modules)) {
 		name, _, _ := strings.Cut(line, " ")
 		k.loaded[name] = true
+	}
+	k.modules = slices.Sorted(maps.Keys(k.loaded))
+	disabled, _ := os.ReadFile(path.Join(root, "proc/sys/kernel/modules_disabled"))
+	if k.frozen = strings.TrimSpace(string(disabled)) == "1"; k.frozen {
+		return k
 	}
 	builtin, err := os.ReadFile(path.Join(root, "lib/modules", release, "modules.builtin"))
 	for line := range strings.Lines(string(builtin)) {

@@ -51,6 +51,14 @@ func TestKernelHas(t *testing.T) {
 	}
 }
 
+func TestModulesOfTheKernel(t *testing.T) {
+	files := map[string]string{"proc/modules": "veth 1 0 - Live 0x0\nbr_netfilter 1 0 - Live 0x0\n", "lib/modules/6.1/modules.builtin": "kernel/net/ipv4/tcp_diag.ko\n"}
+	require.Equal(t, []string{"br_netfilter", "veth"}, readKernel(tree(t, files), "6.1").modules)
+	files["proc/sys/kernel/modules_disabled"] = "1\n"
+	require.Equal(t, []string{"br_netfilter", "veth"}, readKernel(tree(t, files), "6.1").modules)
+	require.Nil(t, readKernel(tree(t, map[string]string{}), "6.1").modules)
+}
+
 func TestEveryPartHasASymbol(t *testing.T) {
 	if symbols := readSymbols("/proc/kallsyms"); symbols != nil {
 		for module, symbol := range partSymbols() {

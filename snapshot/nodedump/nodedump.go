@@ -12,7 +12,8 @@ package nodedump
 // reader loads only the ones it needs.
 type NodeNetworkStackDump struct {
 	Name     string       `json:"name"`
-	Kernel   string       `json:"kernel,omitempty"` // uname -r
+	Kernel   string       `json:"kernel,omitempty"`  // uname -r
+	Modules  []string     `json:"modules,omitempty"` // loaded into the kernel, sorted; nil if they are not known, or none is
 	External bool         `json:"external,omitempty"`
 	Pods     []PodNetInfo `json:"pods,omitempty"`
 	Netns    []string     `json:"netns"` // keys, "host" first
