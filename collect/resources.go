@@ -44,13 +44,10 @@ func customs() []resource {
 	const calico, calicoAPI, admin = "crd.projectcalico.org", "projectcalico.org", "policy.networking.k8s.io"
 	var out []resource
 	for _, plural := range []string{
-		"ippools", "blockaffinities", "ipamblocks", "felixconfigurations", "bgpconfigurations", "bgppeers",
+		"ippools", "blockaffinities", "ipamblocks", "felixconfigurations", "bgpconfigurations", "bgppeers", "caliconodestatuses",
 		"networkpolicies", "globalnetworkpolicies", "globalnetworksets", "networksets", "tiers", "hostendpoints",
 	} {
-		out = append(out, resource{group: calico, plural: plural})
-		if plural != "blockaffinities" && plural != "ipamblocks" { // only stored, not part of Calico's own API
-			out = append(out, resource{group: calicoAPI, plural: plural})
-		}
+		out = append(out, resource{group: calico, plural: plural}, resource{group: calicoAPI, plural: plural})
 	}
 	for _, plural := range []string{"adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"} {
 		out = append(out, resource{group: admin, plural: plural})

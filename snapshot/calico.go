@@ -6,6 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // The groups that Calico keeps its objects in: as they are stored, and as its
@@ -126,15 +128,25 @@ type CalicoNetworkSet struct {
 	} `json:"spec"`
 }
 
-// A CalicoFelix is a FelixConfiguration of Calico, as far as policies depend on
-// it. The one named default is for all nodes, node.<name> for one. Nil ports
-// are the defaults.
+// A CalicoFelix is a FelixConfiguration of Calico, as far as policies and the
+// network depend on it. The one named default is for all nodes, node.<name> for
+// one. What is nil, empty or 0 is the default.
 type CalicoFelix struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              struct {
 		FailsafeInbound  *[]CalicoFailsafe `json:"failsafeInboundHostPorts,omitempty"`
 		FailsafeOutbound *[]CalicoFailsafe `json:"failsafeOutboundHostPorts,omitempty"`
+
+		BPFEnabled         *bool  `json:"bpfEnabled,omitempty"`
+		InterfacePrefix    string `json:"interfacePrefix,omitempty"` // of pods' devices on the node, several by commas
+		RouteSource        string `json:"routeSource,omitempty"`     // WorkloadIPs; "" is CalicoIPAM
+		IPIPMTU            int    `json:"ipipMTU,omitempty"`
+		VXLANMTU           int    `json:"vxlanMTU,omitempty"`
+		WireguardEnabled   *bool  `json:"wireguardEnabled,omitempty"`
+		WireguardInterface string `json:"wireguardInterfaceName,omitempty"`
+		WireguardMTU       int    `json:"wireguardMTU,omitempty"`
+		NATInterfaces      string `json:"iptablesNATOutgoingInterfaceFilter,omitempty"` // devices that natOutgoing is for
 	} `json:"spec"`
 }
 
@@ -147,10 +159,15 @@ type CalicoFailsafe struct {
 
 // CalicoResource returns the name of a resource of Calico, "<plural>.<group>",
 // as the bundle has it: of the group that stores the objects, unless only the
-// API has some.
+// API has some, or only the API was asked. That the API has none says nothing
+// about what is stored and could not be read.
 func (s *Snapshot) CalicoResource(plural string) string {
 	stored, offered := plural+"."+CalicoStored, plural+"."+CalicoAPI
-	if s.Part(clusterName(offered)).Status.Known() && !s.hasContent(stored) {
+	if s.hasContent(stored) {
+		return stored
+	}
+	asked := s.Part(clusterName(stored)).Status != nodedump.StatusNotCollected
+	if s.hasContent(offered) || !asked && s.Part(clusterName(offered)).Status.Known() {
 		return offered
 	}
 	return stored

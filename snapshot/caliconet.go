@@ -1,0 +1,126 @@
+package snapshot
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A CalicoPool is an IPPool of Calico: a range of addresses of pods, and how
+// packets to them travel between nodes.
+type CalicoPool struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		CIDR             string `json:"cidr"`
+		IPIPMode         string `json:"ipipMode,omitempty"`  // Always, CrossSubnet; "" is Never
+		VXLANMode        string `json:"vxlanMode,omitempty"` // likewise
+		NATOutgoing      bool   `json:"natOutgoing,omitempty"`
+		Disabled         bool   `json:"disabled,omitempty"` // gives no new addresses
+		DisableBGPExport bool   `json:"disableBGPExport,omitempty"`
+	} `json:"spec"`
+}
+
+// A CalicoAffinity is a BlockAffinity of Calico: a node claims a block of
+// addresses for its pods.
+type CalicoAffinity struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		CIDR    string `json:"cidr"`
+		Node    string `json:"node"`
+		Type    string `json:"type,omitempty"`    // virtual is no node's; "" is host
+		State   string `json:"state,omitempty"`   // confirmed, pending, pendingDeletion
+		Deleted any    `json:"deleted,omitempty"` // "true" or true while it is being deleted
+	} `json:"spec"`
+}
+
+// A CalicoBlock is an IPAMBlock of Calico: which addresses of a block are given
+// out, and to whom.
+type CalicoBlock struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		CIDR        string `json:"cidr"`
+		Affinity    string `json:"affinity,omitempty"` // host:<node>, "" if no node claims it
+		Allocations []*int `json:"allocations"`        // by address: an index of Attributes, nil if it is free
+		Attributes  []struct {
+			Secondary map[string]string `json:"secondary,omitempty"` // node, namespace, pod, type
+		} `json:"attributes"`
+		Deleted bool `json:"deleted,omitempty"`
+	} `json:"spec"`
+}
+
+// A CalicoBGP is a BGPConfiguration of Calico. Only the one named default says
+// whether there is a mesh.
+type CalicoBGP struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		NodeToNodeMeshEnabled *bool `json:"nodeToNodeMeshEnabled,omitempty"` // nil is true
+	} `json:"spec"`
+}
+
+// A CalicoBGPPeer is a BGPPeer of Calico: a session beside those of the mesh.
+type CalicoBGPPeer struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Node         string `json:"node,omitempty"`
+		NodeSelector string `json:"nodeSelector,omitempty"`
+		PeerIP       string `json:"peerIP,omitempty"`
+		PeerSelector string `json:"peerSelector,omitempty"`
+	} `json:"spec"`
+}
+
+// A CalicoNodeStatus is what calico-node told about one node when somebody
+// asked for it, by an object of that kind.
+type CalicoNodeStatus struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Node string `json:"node,omitempty"`
+	} `json:"spec"`
+	Status struct {
+		LastUpdated metav1.Time `json:"lastUpdated,omitempty"`
+		BGP         struct {
+			PeersV4 []CalicoSession `json:"peersV4,omitempty"`
+			PeersV6 []CalicoSession `json:"peersV6,omitempty"`
+		} `json:"bgp,omitempty"`
+	} `json:"status,omitempty"`
+}
+
+// A CalicoSession is a BGP session of a node.
+type CalicoSession struct {
+	PeerIP string `json:"peerIP,omitempty"`
+	Type   string `json:"type,omitempty"`  // NodeMesh, NodePeer, GlobalPeer
+	State  string `json:"state,omitempty"` // Established and what comes before it (RFC 4271)
+	Since  string `json:"since,omitempty"`
+}
+
+// CalicoPools returns the ranges of addresses of pods. As with all of Calico's
+// objects, one that cannot be read is left out, and in the error.
+func (s *Snapshot) CalicoPools() ([]CalicoPool, error) { return calicoList[CalicoPool](s, "ippools") }
+
+// CalicoAffinities returns which node claims which block of addresses.
+func (s *Snapshot) CalicoAffinities() ([]CalicoAffinity, error) {
+	return calicoList[CalicoAffinity](s, "blockaffinities")
+}
+
+// CalicoBlocks returns who has which address.
+func (s *Snapshot) CalicoBlocks() ([]CalicoBlock, error) {
+	return calicoList[CalicoBlock](s, "ipamblocks")
+}
+
+// CalicoBGPConfigurations returns how nodes exchange routes.
+func (s *Snapshot) CalicoBGPConfigurations() ([]CalicoBGP, error) {
+	return calicoList[CalicoBGP](s, "bgpconfigurations")
+}
+
+// CalicoBGPPeers returns the sessions beside those of the mesh.
+func (s *Snapshot) CalicoBGPPeers() ([]CalicoBGPPeer, error) {
+	return calicoList[CalicoBGPPeer](s, "bgppeers")
+}
+
+// CalicoNodeStatuses returns what calico-node told about nodes.
+func (s *Snapshot) CalicoNodeStatuses() ([]CalicoNodeStatus, error) {
+	return calicoList[CalicoNodeStatus](s, "caliconodestatuses")
+}
