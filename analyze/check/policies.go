@@ -1,0 +1,175 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/model"
+)
+
+// mostAsked is how many conversations are walked to see whether policies hold.
+const mostAsked = 600
+
+// A question is a conversation of two pods on which policies have a say.
+type question struct {
+	from, to *host
+	src, dst *space
+	source   netip.Addr
+	port     netip.AddrPort
+}
+
+// checkPolicies lets pods open connections to each other's listening ports, and
+// compares what becomes of them with what the policies say. Of pods that are
+// alike on a node one is asked, and of very many conversations some. A node that
+// something else has stopped is not asked.
+func checkPolicies(s *scope) {
+	if s.a.Policies().Len() == 0 {
+		return
+	}
+	var found []model.Suspicion
+	var at []*host
+	enforced := false // by somebody, somewhere
+	for _, q := range spread(s.questions(), mostAsked) {
+		ips := s.env.IPCache
+		d, err := s.a.Diagnose(ips.Endpoint(q.source, 0), ips.Endpoint(q.port.Addr(), q.port.Port()), model.TCP)
+		if err != nil {
+			continue // checkWays says it
+		}
+		for _, f := range d.Suspicions {
+			enforced = enforced || agent(f)
+			if f.Code == "policy/not-enforced" || f.Code == "policy/not-programmed" {
+				found, at = append(found, f), append(at, s.teller(q, f))
+			}
+		}
+	}
+	s.tellPolicies(found, at, enforced)
+}
+
+// agent reports whether a finding shows that somebody enforces policies.
+func agent(f model.Suspicion) bool {
+	switch f.Code {
+	case "policy/denied":
+		return f.Level == model.SuspicionLevelFatal
+	case "policy/not-enforced":
+		return f.Level > model.SuspicionLevelInfo
+	}
+	return f.Code == "policy/not-programmed"
+}
+
+// teller is the node whose rules a finding is about: the one that it names, or
+// that of the pod that is isolated.
+func (s *scope) teller(q question, f model.Suspicion) *host {
+	for _, n := range []*host{q.from, q.to} {
+		if f.On.Type == model.NetNodeTypeNode && f.On.ID == n.name {
+			return n
+		}
+	}
+	if f.On == q.src.hop() {
+		return q.from
+	}
+	return q.to
+}
+
+// tellPolicies reports what was found on each node: one conversation of each
+// kind, and how many there are. What is not enforced on one node and is on
+// another matters more than what nobody enforces.
+func (s *scope) tellPolicies(found []model.Suspicion, at []*host, enforced bool) {
+	type kind struct {
+		code string
+		node *host
+	}
+	count := map[kind]int{}
+	for i := range found {
+		count[kind{found[i].Code, at[i]}]++
+	}
+	for i, f := range found {
+		k := kind{f.Code, at[i]}
+		n := count[k]
+		if n == 0 {
+			continue
+		}
+		count[k] = 0
+		if n > 1 {
+			f.Message += fmt.Sprintf("; and %d like it", n-1)
+		}
+		if enforced {
+			f.Level = max(f.Level, model.SuspicionLevelWarning)
+		}
+		s.find(at[i].name, f)
+	}
+}
+
+// questions are the conversations that can be asked about.
+func (s *scope) questions() (list []question) {
+	var hosts []*host
+	for _, n := range s.read() {
+		if !s.explained(n.name) {
+			hosts = append(hosts, n)
+		}
+	}
+	for _, to := range hosts {
+		for _, dst := range kinds(to) {
+			for _, from := range hosts {
+				for _, src := range kinds(from) {
+					list = append(list, s.ask(from, to, src, dst)...)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// ask returns what one pod may be asked to open to another: its first two
+// listening ports.
+func (s *scope) ask(from, to *host, src, dst *space) (list []question) {
+	a, b, ok := sameFamily(podIPs(src.pod), podIPs(dst.pod))
+	if src == dst || !ok {
+		return nil
+	}
+	const most = 2
+	for _, sock := range dst.ns.Info.Sockets {
+		local, err := netip.ParseAddrPort(sock.Local)
+		if err != nil || sock.Protocol != "tcp" || local.Addr() != b && !local.Addr().IsUnspecified() {
+			continue
+		}
+		q := question{from, to, src, dst, a, netip.AddrPortFrom(b, local.Port())}
+		if len(list) < most && !slices.Contains(list, q) {
+			list = append(list, q)
+		}
+	}
+	return list
+}
+
+// kinds are running pods of a node, one of each namespace and set of labels.
+func kinds(n *host) (pods []*space) {
+	seen := map[string]bool{}
+	for _, p := range n.pods {
+		if p.ns == nil || p.pod.Status.Phase != "Running" || len(podIPs(p.pod)) == 0 {
+			continue
+		}
+		var labels []string
+		for k, v := range p.pod.Labels {
+			if k != "pod-template-hash" && k != "controller-revision-hash" && !strings.HasSuffix(k, "/pod-index") && !strings.HasSuffix(k, "/pod-name") {
+				labels = append(labels, k+"="+v)
+			}
+		}
+		slices.Sort(labels)
+		key := p.pod.Namespace + " " + strings.Join(labels, ",")
+		if !seen[key] {
+			seen[key] = true
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
+// spread returns most of list at equal distances, all if there are fewer.
+func spread[T any](list []T, most int) (out []T) {
+	step := (len(list) + most - 1) / most
+	for i := 0; i < len(list); i += max(step, 1) {
+		out = append(out, list[i])
+	}
+	return out
+}
