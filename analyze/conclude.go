@@ -148,6 +148,9 @@ func (c *conversation) assumed() (doubts []model.Doubt) {
 		if !ok {
 			continue
 		}
+		if n.Hop.Type == model.NetNodeTypeNode {
+			doubts = append(doubts, c.recognised(n.Hop.ID)...)
+		}
 		if ns := c.atlas.NetNS(place); ns != nil {
 			doubts = append(doubts, ns.Unknowns()...)
 		}

@@ -82,7 +82,7 @@ func (a *Analyzer) Diagnose(src, dst model.Endpoint, protocol model.Protocol) (*
 // Diagnose implements [Network].
 func (n *network) Diagnose(src, dst model.Endpoint, protocol model.Protocol) (*report.Diagnosis, error) {
 	d := &report.Diagnosis{Source: src, Destination: dst, Protocol: protocol, Outcome: model.OutcomeUnknown,
-		Plugin: n.Analyzer.plugin, PluginEvidence: n.pluginEvidence, ProxyMode: n.proxyMode, Names: n.ips.Name, Host: n.hostOf}
+		Plugin: n.PluginName(), Networks: n.Networks(), ProxyMode: n.proxyMode, Names: n.ips.Name, Host: n.hostOf}
 	w := newWalk(n)
 	c := &conversation{network: n, walk: w, src: src, dst: dst, protocol: protocol, client: n.first(src)}
 	err := c.run()

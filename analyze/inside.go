@@ -17,15 +17,6 @@ func (a *Analyzer) Env() plugin.Env {
 	return plugin.Env{}
 }
 
-// NetworkPlugin returns the network plugin, nil if none was recognised; its
-// name, and how it was told or what was looked for.
-func (a *Analyzer) NetworkPlugin() (p plugin.Plugin, name, evidence string) {
-	if n, ok := a.network.(*network); ok {
-		p = n.plugin
-	}
-	return p, a.plugin, a.pluginEvidence
-}
-
 // Policies returns the policies of the bundle.
 func (a *Analyzer) Policies() *policy.NetworkPolicy { return a.policy }
 

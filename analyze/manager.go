@@ -39,29 +39,26 @@ func (m *manager) make(hop model.Hop) (model.NetNodeAction, error) {
 	case model.NetNodeTypePod:
 		namespace, name, _ := strings.Cut(hop.ID, "/")
 		pod, err := m.n.collector.CollectPod(namespace, name)
-		if err != nil || m.n.plugin == nil {
-			return m.plain(hop, missing(err)), nil
+		if err != nil {
+			return m.plain(hop, err.Error()), nil
 		}
-		return m.n.plugin.CreatePod(pod)
+		if p := m.n.of(pod.NodeName); p != nil {
+			return p.CreatePod(pod)
+		}
 	case model.NetNodeTypeNode:
 		node, err := m.n.collector.CollectNode(hop.ID)
-		if err != nil || m.n.plugin == nil {
-			return m.plain(hop, missing(err)), nil
+		if err != nil {
+			return m.plain(hop, err.Error()), nil
 		}
-		return m.n.plugin.CreateNode(node)
+		if p := m.n.of(hop.ID); p != nil {
+			return p.CreateNode(node)
+		}
 	case model.NetNodeTypeExternal:
 		if !slices.Contains(m.n.snap.ExternalNames(), hop.ID) {
 			return plugin.NewOutside(hop), nil
 		}
 	}
 	return m.plain(hop, ""), nil
-}
-
-func missing(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 // plain is a namespace that no plugin has a say in.

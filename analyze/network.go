@@ -27,7 +27,7 @@ type Network interface {
 // A Provider builds the Network of one kind of hosting: what lies between the
 // nodes is its business.
 type Provider interface {
-	CreateNetwork(env plugin.Env, d *plugin.Descriptor) (Network, error)
+	CreateNetwork(env plugin.Env, d *plugin.Detection) (Network, error)
 }
 
 // A NetNodeManager finds the node behind a hop, and makes it on first use.
@@ -41,49 +41,29 @@ type CollectorManager interface {
 	CollectNode(name string) (*k8s.NodeInfo, error)
 }
 
-// DetectNetworkPlugin returns the plugin whose network snap shows, and what was
-// seen. If it shows none of them, sure is false, saw tells what was looked for,
-// and d is the plugin that serves networks which nobody knows, nil if all has none.
-func DetectNetworkPlugin(snap *snapshot.Snapshot, all []*plugin.Descriptor) (d *plugin.Descriptor, saw string, sure bool) {
-	var looked []string
-	var fallback *plugin.Descriptor
-	for _, d := range all {
-		found, saw := d.Detect(snap)
-		if found {
-			return d, saw, true
-		}
-		looked = append(looked, d.Name+": "+saw)
-		if d.Fallback {
-			fallback = d
-		}
-	}
-	return fallback, "no network plugin recognised (" + strings.Join(looked, "; ") + ")", false
-}
-
 // generic is the Provider of any place: the underlay joins all machines and is
 // not looked into.
 type generic struct{ a *Analyzer }
 
 // CreateNetwork implements [Provider].
-func (g generic) CreateNetwork(env plugin.Env, d *plugin.Descriptor) (Network, error) {
-	n := &network{Analyzer: g.a, env: env}
-	if d == nil {
-		return n, nil
-	}
-	p, err := d.New(env)
+func (g generic) CreateNetwork(env plugin.Env, d *plugin.Detection) (Network, error) {
+	plugins, err := build(env, d)
 	if err != nil {
-		return nil, fmt.Errorf("network plugin %s: %w", d.Name, err)
+		return nil, err
 	}
-	n.plugin = p
-	return n, nil
+	return &network{Analyzer: g.a, env: env, plugins: plugins}, nil
 }
 
 // network implements [Network].
 type network struct {
 	*Analyzer
-	env    plugin.Env
-	plugin plugin.Plugin // nil: the kernel's state is all there is
+	env     plugin.Env
+	plugins map[*plugin.Descriptor]plugin.Plugin // those that serve a node
 }
+
+// of returns the plugin that serves a node, nil if the kernel's state is all
+// there is.
+func (n *network) of(node string) plugin.Plugin { return n.plugins[n.detected.Of(node).Plugin] }
 
 // Options say what the bundle may not tell.
 type Options struct {
@@ -106,7 +86,8 @@ type Analyzer struct {
 	network   Network
 	unknowns  []model.Doubt // about the bundle as a whole
 
-	plugin, pluginEvidence, proxyMode string
+	detected  *plugin.Detection
+	proxyMode string
 }
 
 // New prepares the analysis of snap.
@@ -118,8 +99,8 @@ func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 	a := &Analyzer{snap: snap, ips: ips, atlas: newAtlas(snap, ips), collector: newCollector(snap, ips)}
 	a.note(problems)
 	a.noteParts(snap)
-	d, err := a.choose(snap, o)
-	if err != nil {
+	var err error
+	if a.detected, err = a.choose(snap, o); err != nil {
 		return nil, err
 	}
 	a.policy, problems = policy.New(snap, ips)
@@ -131,7 +112,7 @@ func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 	if err := a.services(snap, o, &env); err != nil {
 		return nil, err
 	}
-	a.network, err = generic{a}.CreateNetwork(env, d)
+	a.network, err = generic{a}.CreateNetwork(env, a.detected)
 	return a, err
 }
 
@@ -169,30 +150,6 @@ func (a *Analyzer) note(problems []error) {
 	for _, p := range problems {
 		a.unknowns = append(a.unknowns, model.Doubt{What: p.Error()})
 	}
-}
-
-// choose takes the plugin that was asked for, or the one that the bundle shows.
-func (a *Analyzer) choose(snap *snapshot.Snapshot, o Options) (*plugin.Descriptor, error) {
-	if o.NetworkPlugin == "" {
-		d, saw, sure := DetectNetworkPlugin(snap, o.Plugins)
-		a.pluginEvidence = saw
-		if !sure {
-			a.unknowns = append(a.unknowns, model.Doubt{What: saw + ": the walk follows the kernel's state alone; name the plugin with --network-plugin"})
-		}
-		if d != nil {
-			a.plugin = d.Name
-		}
-		return d, nil
-	}
-	var names []string
-	for _, d := range o.Plugins {
-		if d.Name == o.NetworkPlugin {
-			a.plugin, a.pluginEvidence = d.Name, "--network-plugin"
-			return d, nil
-		}
-		names = append(names, d.Name)
-	}
-	return nil, usagef("--network-plugin %q: known are %s", o.NetworkPlugin, strings.Join(names, ", "))
 }
 
 // services finds out what serves Services.

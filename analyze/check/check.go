@@ -32,8 +32,7 @@ func Run(a *analyze.Analyzer, node string) (*report.Checkup, error) {
 	if node != "" && !slices.ContainsFunc(c.nodes, func(n *host) bool { return n.name == node }) {
 		return nil, fmt.Errorf("--node %q: %w: there are %s", node, ErrNoNode, strings.Join(c.names(), ", "))
 	}
-	_, plugin, evidence := a.NetworkPlugin()
-	out := &report.Checkup{Plugin: plugin, PluginEvidence: evidence, ProxyMode: a.ProxyMode(), Only: node}
+	out := &report.Checkup{Plugin: a.PluginName(), Networks: a.Networks(), ProxyMode: a.ProxyMode(), Only: node}
 	book := &book{only: node, out: out, seen: map[string]string{}, unknowns: map[string]bool{}}
 	for _, r := range rows() {
 		before := len(out.Findings)

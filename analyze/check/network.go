@@ -4,19 +4,20 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 )
 
-// checkNetwork asks the network plugin what it needs of each node. One that means
-// nothing in particular has no answer.
+// checkNetwork asks the network plugin of each node what it needs of the node.
+// One that means nothing in particular has no answer: the ways between nodes tell
+// whether it works.
 func checkNetwork(s *scope) {
-	p, _, saw := s.a.NetworkPlugin()
-	if p == nil {
-		s.unknown("", "", "what the network needs of the nodes: %s", saw)
+	if p, _ := s.a.NetworkPlugin(""); p == nil {
+		s.unknown("", "", "what the network needs of the nodes: no network plugin recognised")
 		return
 	}
-	checker, ok := p.(plugin.Checker)
-	if !ok {
-		return // the ways between nodes tell whether it works
-	}
 	for _, n := range s.read() {
+		p, _ := s.a.NetworkPlugin(n.name)
+		checker, ok := p.(plugin.Checker)
+		if !ok {
+			continue
+		}
 		for _, section := range []string{"interfaces", "routes", "neighbours", "fdb"} {
 			s.knows(n.name, n.ns, section)
 		}

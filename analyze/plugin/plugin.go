@@ -63,9 +63,9 @@ type Descriptor struct {
 	Name   string       // as in --network-plugin
 	Doc    string       // one line, then paragraphs
 	Config ConfigBinder // nil if it has no options
-	// Detect reports whether the snapshot shows this network, and what it
-	// saw or looked for.
-	Detect func(*snapshot.Snapshot) (found bool, saw string)
+	// Detect is by what the networks that the plugin serves are known, the
+	// first of them first.
+	Detect []Marks
 	New    func(Env) (Plugin, error)
 	// Fallback says that the plugin serves networks that no plugin is
 	// recognised for.

@@ -20,16 +20,16 @@ type Finding struct {
 
 // A Checkup is what all checks of a bundle found, and what they looked at.
 type Checkup struct {
-	Plugin         string // name of the network plugin, "" if none was recognised
-	PluginEvidence string // how it was told
-	ProxyMode      string // of kube-proxy, "" if it is not known
-	Only           string // the node that was asked for, "" for all
-	Nodes          int    // that were looked at
-	Pods           int    // of these nodes, those that have ended left out
-	Services       int
-	Checks         []CheckRun
-	Findings       []Finding     // sorted by level (the worst first), code and node; of level info too
-	Unknowns       []model.Doubt // what kept a check from its answer
+	Plugin    string    // that serves most nodes, "" if none does
+	Networks  []Network // of the nodes; nil if nobody looked
+	ProxyMode string    // of kube-proxy, "" if it is not known
+	Only      string    // the node that was asked for, "" for all
+	Nodes     int       // that were looked at
+	Pods      int       // of these nodes, those that have ended left out
+	Services  int
+	Checks    []CheckRun
+	Findings  []Finding     // sorted by level (the worst first), code and node; of level info too
+	Unknowns  []model.Doubt // what kept a check from its answer
 }
 
 // A CheckRun is one check that was run.
@@ -93,6 +93,7 @@ type (
 		Notes         []jsonFinding `json:"notes"`
 		Unknowns      []jsonUnknown `json:"unknowns"`
 		Plugin        string        `json:"plugin"`
+		Networks      []jsonNetwork `json:"networks"`
 		ProxyMode     string        `json:"proxyMode"`
 	}
 	jsonChecked struct {
@@ -126,7 +127,7 @@ func WriteCheckupJSON(w io.Writer, c *Checkup) error {
 		SchemaVersion: SchemaVersion,
 		Checked:       jsonChecked{Nodes: c.Nodes, Services: c.Services, Pods: c.Pods, Node: c.Only, Checks: []jsonCheck{}},
 		Findings:      findingsJSON(findings), Notes: findingsJSON(notes), Unknowns: []jsonUnknown{},
-		Plugin: c.Plugin, ProxyMode: c.ProxyMode,
+		Plugin: c.Plugin, Networks: networksJSON(c.Networks), ProxyMode: c.ProxyMode,
 	}
 	for _, r := range c.Checks {
 		j.Checked.Checks = append(j.Checked.Checks, jsonCheck{r.Name, append([]string{}, r.Codes...), r.Found})
@@ -151,7 +152,7 @@ func WriteCheckup(w io.Writer, c *Checkup, o TextOptions) error {
 	if o.Width <= 0 {
 		o.Width = 100
 	}
-	t := &texter{d: &Diagnosis{Plugin: c.Plugin, PluginEvidence: c.PluginEvidence, ProxyMode: c.ProxyMode}, TextOptions: o}
+	t := &texter{d: &Diagnosis{Plugin: c.Plugin, Networks: c.Networks, ProxyMode: c.ProxyMode}, TextOptions: o}
 	findings, notes := c.split()
 	t.b.WriteString(t.paint(checkInk(len(findings), len(c.Unknowns)), c.verdict(findings)) + "\n")
 	for _, f := range findings {

@@ -97,6 +97,7 @@ func TestCheckupJSON(t *testing.T) {
       "node": "n1",
       "netns": "host"`,
 		`"plugin": "flannel",
+  "networks": [],
   "proxyMode": "iptables"`,
 	} {
 		require.Contains(t, b.String(), text)

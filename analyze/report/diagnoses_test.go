@@ -65,7 +65,7 @@ func question() *Diagnosis {
 	return &Diagnosis{
 		Source:      model.Endpoint{Type: model.EndpointTypePod, Name: "demo/a", IP: netip.MustParseAddr("10.244.0.5")},
 		Destination: model.Endpoint{Type: model.EndpointTypeService, Name: "demo/web", IP: netip.MustParseAddr("10.96.10.1"), Port: 80},
-		Protocol:    model.TCP, Plugin: "flannel", PluginEvidence: "DaemonSet kube-flannel/kube-flannel-ds", ProxyMode: "iptables",
+		Protocol:    model.TCP, Plugin: "flannel", Networks: []Network{{Plugin: "flannel", CNI: "flannel", Evidence: "DaemonSet kube-flannel/kube-flannel-ds"}}, ProxyMode: "iptables",
 		Names: names, Host: hosts,
 	}
 }

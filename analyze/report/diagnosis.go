@@ -15,9 +15,9 @@ type Diagnosis struct {
 	Branches   []Branch          // each way the conversation may take, in walking order
 	Suspicions []model.Suspicion // the one that explains the outcome first
 
-	Plugin         string // network plugin, "" if none was recognized
-	PluginEvidence string // what it was recognized by
-	ProxyMode      string // "iptables", "ipvs", ...; "" if not known
+	Plugin    string    // that serves most nodes, "" if none does
+	Networks  []Network // of the nodes; nil if nobody looked
+	ProxyMode string    // "iptables", "ipvs", ...; "" if not known
 
 	Unknowns []model.Doubt     // what was taken for granted or could not be decided, of all branches
 	Path     *model.PacketPath // nodes and links of all branches in walking order; its Intended links are drawn as meant; nil is empty

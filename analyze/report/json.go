@@ -24,6 +24,7 @@ type (
 		Branches      []jsonBranch    `json:"branches"`
 		Suspicions    []jsonSuspicion `json:"suspicions"`
 		Plugin        string          `json:"plugin"`
+		Networks      []jsonNetwork   `json:"networks"`
 		ProxyMode     string          `json:"proxyMode"`
 		Unknowns      []jsonUnknown   `json:"unknowns"`
 	}
@@ -110,6 +111,7 @@ func toJSON(d *Diagnosis) jsonDiagnosis {
 		Branches:      []jsonBranch{},
 		Suspicions:    []jsonSuspicion{},
 		Plugin:        d.Plugin,
+		Networks:      networksJSON(d.Networks),
 		ProxyMode:     d.ProxyMode,
 		Unknowns:      []jsonUnknown{},
 	}

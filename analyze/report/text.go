@@ -164,13 +164,7 @@ func (t *texter) unknowns(title string) {
 }
 
 func (t *texter) footer() {
-	plugin := "network plugin not recognized"
-	if t.d.Plugin != "" {
-		plugin = "network plugin " + t.d.Plugin
-		if t.d.PluginEvidence != "" {
-			plugin += " (" + t.d.PluginEvidence + ")"
-		}
-	}
+	plugin := networksText(t.d.Plugin, t.d.Networks)
 	if t.d.ProxyMode != "" {
 		plugin += ", kube-proxy mode " + t.d.ProxyMode
 	}

@@ -73,9 +73,7 @@ func connectivityOf(c *cli.Context, snap *snapshot.Snapshot, problems []error) (
 		if _, err := snap.Services(); errors.Is(err, snapshot.ErrNotCollected) {
 			r.Notes = append(r.Notes, "the bundle does not have the Services, so none is listed")
 		}
-		if d, _, sure := analyze.DetectNetworkPlugin(snap, plugins.All()); sure {
-			r.Unenforced = connectivity.Unenforced(snap, d.Name)
-		}
+		r.Unenforced = connectivity.Unenforced(snap, analyze.DetectNetworkPlugin(snap, plugins.All()).Only())
 	}
 	for _, err := range problems {
 		if text := oneLine(err.Error()); !errors.Is(err, snapshot.ErrNotCollected) && !slices.Contains(r.Problems, text) {

@@ -114,9 +114,7 @@ func (p *policyRun) compile(snap *snapshot.Snapshot) error {
 			p.problems = append(p.problems, err)
 		}
 	}
-	if d, _, sure := analyze.DetectNetworkPlugin(snap, plugins.All()); sure {
-		p.plugin = d.Name
-	}
+	p.plugin = analyze.DetectNetworkPlugin(snap, plugins.All()).Only()
 	return nil
 }
 

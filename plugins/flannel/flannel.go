@@ -1,13 +1,10 @@
 package flannel
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
@@ -23,33 +20,28 @@ func Descriptor() *plugin.Descriptor {
 		Name:   "flannel",
 		Doc:    "flannel with the vxlan or host-gw backend",
 		Config: cfg,
-		Detect: detect,
+		Detect: marks(),
 		New: func(env plugin.Env) (plugin.Plugin, error) {
 			return &flannel{env: env, cfg: cfg, facts: read(env.Snapshot, cfg), census: sync.OnceValue(func() census { return take(env) })}, nil
 		},
 	}
 }
 
-// detect looks for flannel's DaemonSet, its ConfigMap, its annotations and what
-// it leaves on nodes.
-func detect(snap *snapshot.Snapshot) (found bool, saw string) {
-	if sets, err := snap.DaemonSets(); err == nil {
-		for i := range sets {
-			if ds := &sets[i]; strings.HasPrefix(ds.Name, "kube-flannel-ds") || runsFlannel(ds.Spec.Template.Spec) {
-				return true, fmt.Sprintf("DaemonSet %s/%s", ds.Namespace, ds.Name)
-			}
-		}
-	}
-	if cm, ok := configMap(snap); ok {
-		return true, fmt.Sprintf("ConfigMap %s/%s", cm.Namespace, cm.Name)
-	}
-	if t := annotated(snap); t != "" {
-		return true, "the nodes' annotation " + annotationPrefix + "backend-type: " + t
-	}
-	if file, ok := nodeFile(snap); ok {
-		return true, file
-	}
-	return false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation " + annotationPrefix + "backend-type, no subnet.env on a node"
+// marks are by what flannel is known. k3s runs it in its own process, where only
+// the annotations and subnet.env tell. Older installations of it leave the pods
+// to the plugin bridge.
+func marks() []plugin.Marks {
+	return []plugin.Marks{{
+		Sets:        []string{"kube-flannel-ds*", "kube-flannel"},
+		Images:      []string{"*flannel"},
+		Configs:     []string{"*-flannel.conflist", "*-flannel.conf"},
+		Types:       []string{"flannel"},
+		Files:       []string{"run/flannel/subnet.env"},
+		Annotations: []string{annotationPrefix + "*"},
+		ConfigMaps:  []string{"kube-flannel-cfg", "*flannel-config"},
+		Devices:     []string{"flannel.*", "flannel-v6.*", "flannel-wg*"},
+		Includes:    []string{"bridge"},
+	}}
 }
 
 // nodeFile finds what flanneld leaves on a node: its subnet.env.
@@ -62,15 +54,6 @@ func nodeFile(snap *snapshot.Snapshot) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-func runsFlannel(pod corev1.PodSpec) bool {
-	for _, c := range pod.Containers {
-		if strings.Contains(c.Image, "/flannel:") {
-			return true
-		}
-	}
-	return false
 }
 
 // flannel implements [plugin.Plugin].

@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 
+	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/snapshot"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
@@ -50,27 +51,28 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-func TestDetect(t *testing.T) {
+func TestMarks(t *testing.T) {
 	ds := func(name, image string) *appsv1.DaemonSet {
 		return &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "net", Name: name},
 			Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}}
 	}
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Annotations: map[string]string{annotationPrefix + "backend-type": "vxlan"}}}
 	for _, tt := range []struct {
-		name  string
-		snap  *snapshot.Snapshot
-		found bool
-		saw   string
+		name string
+		snap *snapshot.Snapshot
+		saw  string // "" if flannel is not recognised
 	}{
-		{"by DaemonSet", bundle(t, "daemonsets", ds("kube-flannel-ds", "x")), true, "DaemonSet net/kube-flannel-ds"},
-		{"by image", bundle(t, "daemonsets", ds("cni", "ghcr.io/flannel-io/flannel:v0.27")), true, "DaemonSet net/cni"},
-		{"by ConfigMap", bundle(t, "configmaps", config("{}", "")), true, "ConfigMap kube-flannel/kube-flannel-cfg"},
-		{"by annotation", bundle(t, "nodes", node), true, "the nodes' annotation flannel.alpha.coreos.com/backend-type: vxlan"},
-		{"not at all", bundle(t, "daemonsets", ds("calico-node", "calico/node:v3")), false, "no DaemonSet kube-flannel-ds, no ConfigMap with net-conf.json, no node annotation flannel.alpha.coreos.com/backend-type, no subnet.env on a node"},
+		{"by DaemonSet", bundle(t, "daemonsets", ds("kube-flannel-ds", "x")), "DaemonSet net/kube-flannel-ds"},
+		{"by the DaemonSet of an architecture", bundle(t, "daemonsets", ds("kube-flannel-ds-arm64", "x")), "DaemonSet net/kube-flannel-ds-arm64"},
+		{"by image", bundle(t, "daemonsets", ds("cni", "ghcr.io/flannel-io/flannel:v0.27")), "DaemonSet net/cni"},
+		{"by a mirror's image", bundle(t, "daemonsets", ds("cni", "registry:5000/rancher/hardened-flannel:v0.27@sha256:1234")), "DaemonSet net/cni"},
+		{"by ConfigMap", bundle(t, "configmaps", config("{}", "")), "ConfigMap kube-flannel/kube-flannel-cfg"},
+		{"by annotation", bundle(t, "nodes", node), "annotation flannel.alpha.coreos.com/backend-type"},
+		{"not at all", bundle(t, "daemonsets", ds("calico-node", "calico/node:v3")), ""},
 	} {
-		found, saw := detect(tt.snap)
-		require.Equal(t, tt.found, found, tt.name)
-		require.Equal(t, tt.saw, saw, tt.name)
+		d := plugin.Detect(tt.snap, []*plugin.Descriptor{Descriptor()})
+		require.Equal(t, tt.saw, d.Cluster.Evidence(), tt.name)
+		require.Equal(t, tt.saw != "", d.Cluster.CNI == "flannel", tt.name)
 	}
 }
 
@@ -81,9 +83,7 @@ func TestShownByANode(t *testing.T) {
 	require.NoError(t, w.Add("nodes/n1/files/run/flannel/subnet.env", []byte("FLANNEL_MTU=1450\n")))
 	s, err := w.Snapshot()
 	require.NoError(t, err)
-	found, saw := detect(s)
-	require.True(t, found)
-	require.Equal(t, "nodes/n1/files/run/flannel/subnet.env", saw)
+	require.Equal(t, "/run/flannel/subnet.env", plugin.Detect(s, []*plugin.Descriptor{Descriptor()}).Of("n1").Evidence())
 	require.Equal(t, "vxlan", read(s, &Config{}).backend)
 }
 

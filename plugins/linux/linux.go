@@ -16,7 +16,7 @@ func Descriptor() *plugin.Descriptor {
 	return &plugin.Descriptor{
 		Name:     "linux",
 		Doc:      "any network that plain Linux routes: what the kernels do is all that is expected",
-		Detect:   detect,
+		Detect:   marks(),
 		New:      func(env plugin.Env) (plugin.Plugin, error) { return linux{env}, nil },
 		Fallback: true,
 	}

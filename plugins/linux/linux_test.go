@@ -8,17 +8,20 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/snapshot"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // seen makes a bundle with one node that shows one thing: "set NAME", "image
-// IMAGE", "conf JSON" or "device NAME".
-func seen(t *testing.T, kind, what string) *snapshot.Snapshot {
+// IMAGE", "conf JSON", "file NAME" of a CNI configuration, "map NAME" or
+// "device NAME".
+func seen(t *testing.T, kind, what string) *plugin.NodeNetwork {
 	t.Helper()
 	w := snapshot.NewWriter(snapshot.Meta{})
 	set := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "net", Name: "agent"}}
 	info := &nodedump.NetNSInfo{Key: nodedump.HostNetns, Interfaces: []nodedump.Interface{{Name: "eth0", Index: 2}}}
+	file, text := "", ""
 	switch kind {
 	case "set":
 		set.Name = what
@@ -26,65 +29,79 @@ func seen(t *testing.T, kind, what string) *snapshot.Snapshot {
 		set.Spec.Template.Spec.Containers = []corev1.Container{{Image: what}}
 	case "device":
 		info.Interfaces = append(info.Interfaces, nodedump.Interface{Name: what, Index: 3})
+	case "map":
+		require.NoError(t, w.AddList("configmaps", &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "net", Name: what}}))
+	case "conf":
+		file, text = "10-x.conflist", what
+	case "file":
+		file, text = what, `{"plugins": [{"type": "ptp"}, {"type": "portmap"}]}`
 	}
 	require.NoError(t, w.AddList("daemonsets", set))
 	require.NoError(t, w.AddNetNS("nodes/n1", info))
-	if kind == "conf" {
-		require.NoError(t, w.Add("nodes/n1/files/etc/cni/net.d/10-x.conflist", []byte(what)))
+	if file != "" {
+		require.NoError(t, w.Add("nodes/n1/files/etc/cni/net.d/"+file, []byte(text)))
 	}
 	s, err := w.Snapshot()
 	require.NoError(t, err)
-	return s
+	return plugin.Detect(s, []*plugin.Descriptor{Descriptor()}).Of("n1")
 }
 
-func TestDetect(t *testing.T) {
-	const conf = "nodes/n1/files/etc/cni/net.d/10-x.conflist"
+func TestMarks(t *testing.T) {
 	tested := map[string]bool{}
-	for _, tt := range []struct{ cni, kind, what, where string }{
+	for _, tt := range []struct{ cni, kind, what, saw string }{
 		{"calico", "set", "calico-node", "DaemonSet net/calico-node"},
-		{"calico", "conf", `{"plugins": [{"type": "calico"}, {"type": "portmap"}]}`, conf},
+		{"calico", "conf", `{"plugins": [{"type": "calico"}, {"type": "portmap"}]}`, "CNI configuration 10-x.conflist of type calico"},
 		{"terway", "set", "terway-eniip", "DaemonSet net/terway-eniip"},
 		{"cilium", "set", "cilium", "DaemonSet net/cilium"},
 		{"cilium", "image", "quay.io/cilium/cilium:v1.16.0", "DaemonSet net/agent"},
-		{"cilium", "device", "cilium_host", "device cilium_host of node n1"},
+		{"cilium", "device", "cilium_host", "device cilium_host"},
+		{"cilium", "device", "lxc1234abcd", "device lxc1234abcd"},
+		{"cilium", "map", "cilium-config", "ConfigMap net/cilium-config"},
 		{"kindnet", "set", "kindnet", "DaemonSet net/kindnet"},
 		{"kindnet", "image", "docker.io/kindest/kindnetd:v20250512", "DaemonSet net/agent"},
-		{"kube-router", "device", "kube-bridge", "device kube-bridge of node n1"},
+		{"kindnet", "file", "10-kindnet.conflist", "CNI configuration 10-kindnet.conflist"},
+		{"kube-router", "device", "kube-bridge", "device kube-bridge"},
 		{"AWS VPC CNI", "image", "602401143452.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.19.0", "DaemonSet net/agent"},
-		{"AWS VPC CNI", "conf", `{"plugins": [{"type": "aws-cni"}, {"type": "portmap"}]}`, conf},
-		{"Azure CNI", "conf", `{"plugins": [{"type": "azure-vnet"}]}`, conf},
+		{"AWS VPC CNI", "conf", `{"plugins": [{"type": "aws-cni"}, {"type": "portmap"}]}`, "CNI configuration 10-x.conflist of type aws-cni"},
+		{"AWS VPC CNI", "device", "eni0123456789a", "device eni0123456789a"},
+		{"Azure CNI", "conf", `{"plugins": [{"type": "azure-vnet"}]}`, "CNI configuration 10-x.conflist of type azure-vnet"},
+		{"Azure CNI", "device", "azv0123456789a", "device azv0123456789a"},
 		{"GKE", "set", "netd", "DaemonSet net/netd"},
 		{"antrea", "set", "antrea-agent", "DaemonSet net/antrea-agent"},
 		{"OVN-Kubernetes", "set", "ovnkube-node", "DaemonSet net/ovnkube-node"},
-		{"Kube-OVN", "device", "ovn0", "device ovn0 of node n1"},
+		{"Kube-OVN", "device", "ovn0", "device ovn0"},
 		{"Weave Net", "set", "weave-net", "DaemonSet net/weave-net"},
 		{"canal", "set", "canal", "DaemonSet net/canal"},
-		{"bridge", "conf", `{"type": "bridge", "bridge": "br0"}`, conf},
-		{"ptp", "conf", `{"plugins": [{"type": "ptp"}]}`, conf},
-		{"macvlan", "conf", `{"type": "macvlan"}`, conf},
-		{"ipvlan", "conf", `{"type": "ipvlan"}`, conf},
-		{"host-device", "conf", `{"type": "host-device"}`, conf},
+		{"canal", "file", "10-canal.conflist", "CNI configuration 10-canal.conflist"},
+		{"bridge", "conf", `{"type": "bridge", "bridge": "br0"}`, "CNI configuration 10-x.conflist of type bridge"},
+		{"ptp", "conf", `{"plugins": [{"type": "ptp"}]}`, "CNI configuration 10-x.conflist of type ptp"},
+		{"macvlan", "conf", `{"type": "macvlan"}`, "CNI configuration 10-x.conflist of type macvlan"},
+		{"ipvlan", "conf", `{"type": "ipvlan"}`, "CNI configuration 10-x.conflist of type ipvlan"},
+		{"host-device", "conf", `{"type": "host-device"}`, "CNI configuration 10-x.conflist of type host-device"},
 	} {
 		tested[tt.cni] = true
-		found, saw := detect(seen(t, tt.kind, tt.what))
-		require.True(t, found, tt)
-		require.Equal(t, tt.cni+": "+tt.where, saw)
+		n := seen(t, tt.kind, tt.what)
+		require.Equal(t, tt.cni, n.CNI, tt)
+		require.Equal(t, tt.cni+": "+tt.saw, n.Evidence())
+		require.Equal(t, "linux", n.Plugin.Name)
 	}
-	for _, c := range known() {
-		require.True(t, tested[c.name], "%s has no row", c.name)
+	for _, m := range marks() {
+		require.True(t, tested[m.CNI], "%s has no row", m.CNI)
 	}
 }
 
-func TestNothingDetected(t *testing.T) {
+func TestNothingRecognised(t *testing.T) {
 	for _, tt := range []struct{ kind, what string }{
 		{"set", "node-exporter"},
 		{"image", "registry/not-a-cni:v1"},
 		{"conf", `{"type": "mine"}`},
 		{"conf", `not JSON with "type": "bridge"`},
 		{"device", "eth1"},
+		{"device", "tunl0"},
 	} {
-		found, saw := detect(seen(t, tt.kind, tt.what))
-		require.False(t, found, tt)
-		require.NotEmpty(t, saw)
+		n := seen(t, tt.kind, tt.what)
+		require.Empty(t, n.CNI, tt)
+		require.Empty(t, n.Evidence(), tt)
+		require.Equal(t, "linux", n.Plugin.Name, "the fallback")
 	}
 }
