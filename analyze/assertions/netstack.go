@@ -36,6 +36,20 @@ func NewNetstackAssertion(r Reporter, ns *netstack.NetNS, level model.SuspicionL
 	return &NetstackAssertion{to: r, ns: ns, level: level}
 }
 
+// Fail reports what a plugin found by itself, and returns false. evidence and
+// remedy may be "".
+func (a *NetstackAssertion) Fail(code, evidence, remedy, format string, args ...any) bool {
+	return a.report(code, evidence, remedy, format, args...)
+}
+
+// At returns the same assertions that report at a level.
+func (a *NetstackAssertion) At(level model.SuspicionLevel) *NetstackAssertion {
+	return &NetstackAssertion{to: a.to, ns: a.ns, level: level, on: a.on}
+}
+
+// NS is the namespace that is asserted on, nil if it was not collected.
+func (a *NetstackAssertion) NS() *netstack.NetNS { return a.ns }
+
 func (a *NetstackAssertion) report(code, evidence, remedy, format string, args ...any) bool {
 	a.to.Report(model.Suspicion{On: a.on, Level: a.level, Code: code, Message: fmt.Sprintf(format, args...), Evidence: evidence, Remedy: remedy})
 	return false

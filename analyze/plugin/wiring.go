@@ -18,20 +18,33 @@ func AssertPodDevice(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, 
 	return ns == nil || a.In(ns, env.HopOf(place)).AssertDevice(ifName, "the pod's device")
 }
 
+// PodEnd finds the node's end of a pod's veth.
+func PodEnd(env Env, pod *corev1.Pod, ifName string) (dev string, ok bool) {
+	place, ns := podPlace(env, pod)
+	if ns == nil {
+		return "", false
+	}
+	own, ok := ns.Device(ifName)
+	if !ok {
+		return "", false
+	}
+	end, ok := env.Topology.Peer(place, own)
+	return end.Dev, ok && end.Place == place.Host()
+}
+
 // AssertPodPort asserts that the node's end of the pod's veth is a port of a
 // bridge.
 func AssertPodPort(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName, bridge string) {
+	if end, ok := PodEnd(env, pod, ifName); ok {
+		a.AssertBridgePort(end, bridge, "the veth of pod "+pod.Namespace+"/"+pod.Name)
+	}
+}
+
+// AssertPodNeighbour asserts, in the pod's own namespace, that its entry for ip
+// has the hardware address mac, if there is an entry.
+func AssertPodNeighbour(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName string, ip netip.Addr, mac string) bool {
 	place, ns := podPlace(env, pod)
-	if ns == nil {
-		return
-	}
-	dev, ok := ns.Device(ifName)
-	if !ok {
-		return
-	}
-	if end, ok := env.Topology.Peer(place, dev); ok && end.Place == place.Host() {
-		a.AssertBridgePort(end.Dev, bridge, "the veth of pod "+pod.Namespace+"/"+pod.Name)
-	}
+	return ns == nil || a.In(ns, env.HopOf(place)).AssertNeighbour(ifName, ip, mac, false)
 }
 
 // DeviceToward returns the device of a node that leads to ip: the given one, or

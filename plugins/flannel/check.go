@@ -27,7 +27,7 @@ func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 	c.bridged = c.checkPods()
 	c.checkHairpin()
 	c.checkVTEP()
-	for _, peer := range f.peers(node) {
+	for _, peer := range f.census().Peers(node) {
 		c.checkPeer(peer)
 	}
 	c.checkMasquerade()
@@ -43,28 +43,10 @@ type checkup struct {
 	bridged bool       // the bridge of the pods is up
 }
 
-// A census is who lives where, counted once.
-type census struct {
-	nodes []corev1.Node
-	pods  map[string][]*corev1.Pod // by node, those that have an address in the network and have not ended
-}
-
-func take(env plugin.Env) census {
-	c := census{pods: map[string][]*corev1.Pod{}}
-	c.nodes, _ = env.Snapshot.Nodes() // without Node objects there are no peers to ask about
-	for _, pod := range env.IPCache.Pods() {
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if !pod.Spec.HostNetwork && !ended && len(podIPs(pod)) > 0 {
-			c.pods[pod.Spec.NodeName] = append(c.pods[pod.Spec.NodeName], pod)
-		}
-	}
-	return c
-}
-
 // checkPods asserts the bridge, the pods' cables and the route to them, and
 // reports whether the bridge is there. A node without pods has no bridge yet.
 func (c *checkup) checkPods() bool {
-	pods := c.census().pods[c.node.NodeName]
+	pods := c.census().Pods(c.node.NodeName)
 	if len(pods) == 0 {
 		return false
 	}
@@ -74,7 +56,7 @@ func (c *checkup) checkPods() bool {
 		if plugin.AssertPodDevice(c.env, c.assert, pod, "eth0") && bridged {
 			plugin.AssertPodPort(c.env, c.assert, pod, "eth0", c.facts.bridge)
 		}
-		for _, ip := range podIPs(pod) {
+		for _, ip := range plugin.PodIPs(pod) {
 			cidr, ok := c.podCIDR(c.node.NodeName, ip)
 			if !ok {
 				continue
@@ -111,24 +93,13 @@ func (c *checkup) checkVTEP() {
 	if !ok || c.facts.backend != "vxlan" || vtepMAC(own) == "" {
 		return
 	}
-	for _, peer := range c.peers(own.Name) {
+	for _, peer := range c.census().Peers(own.Name) {
 		if vtepMAC(peer) == vtepMAC(own) {
 			c.to.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "address/duplicate", Evidence: "cluster/nodes.yaml",
 				Message: fmt.Sprintf("the tunnels of nodes %s and %s have the same hardware address %s", min(own.Name, peer.Name), max(own.Name, peer.Name), vtepMAC(own)),
 				Remedy:  "Give one of the machines its own /etc/machine-id, delete its " + c.facts.device() + " and restart flanneld there."})
 		}
 	}
-}
-
-// peers are the other nodes.
-func (f *flannel) peers(node string) (list []*corev1.Node) {
-	nodes := f.census().nodes
-	for i := range nodes {
-		if nodes[i].Name != node {
-			list = append(list, &nodes[i])
-		}
-	}
-	return list
 }
 
 // checkPeer asserts the way to another node's pods, that no policy rule leads
@@ -144,16 +115,16 @@ func (c *checkup) checkPeer(peer *corev1.Node) {
 		return
 	}
 	c.assert.AssertMainTable(route.Query{Src: c.local, Dst: far, IIf: c.facts.bridge})
-	c.checkArrival(route.Query{Src: far, Dst: c.local, IIf: dev})
-	c.checkArrival(route.Query{Src: c.local, Dst: far, IIf: c.facts.bridge})
+	plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: far, Dst: c.local, IIf: dev})
+	plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: c.local, Dst: far, IIf: c.facts.bridge})
 }
 
 // member is an address of a node's pod network: a pod's, or else the first that
 // a pod may have; invalid if the node has no range.
 func (f *flannel) member(node string) netip.Addr {
 	cidrs := f.env.IPCache.GetNodePodCIDRs(node)
-	for _, pod := range f.census().pods[node] {
-		for _, ip := range podIPs(pod) {
+	for _, pod := range f.census().Pods(node) {
+		for _, ip := range plugin.PodIPs(pod) {
 			for _, c := range cidrs {
 				if c.Contains(ip) && ip.Is4() {
 					return ip
@@ -182,37 +153,10 @@ func (c *checkup) arrivalDevice(peer *corev1.Node) string {
 	return dev
 }
 
-// checkArrival reports a packet that would be discarded for its source. Of a
-// device that is down nothing is asked.
-func (c *checkup) checkArrival(q route.Query) {
-	dev, ok := c.ns.Device(q.IIf)
-	if !ok || !netstack.Up(dev) {
-		return
-	}
-	if refused := c.ns.FIB.Validate(q); refused != nil && refused.Code == "sysctl/rp-filter" {
-		c.to.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: refused.Code, Evidence: refused.Evidence,
-			Message: fmt.Sprintf("packets of %s that come in by %s are discarded: %s", c.env.IPCache.Name(q.Src), q.IIf, refused.Why),
-			Remedy:  fmt.Sprintf("Mend the route to %s, or set rp_filter of all and of %s to 0 or 2.", q.Src, q.IIf)})
-	}
-}
-
-// outside is an address that no cluster has (TEST-NET-1, RFC 5737).
-func outside() netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 80) }
-
-// checkMasquerade lets the node pass on a packet of a pod to the world, and
-// asserts that it leaves with the node's address.
+// checkMasquerade asserts that a packet of a pod to the world leaves with the
+// node's address.
 func (c *checkup) checkMasquerade() {
-	p := model.Packet{Protocol: model.TCP, Src: netip.AddrPortFrom(c.local, netstack.EphemeralPort), Dst: outside()}
-	if !c.local.IsValid() || !c.bridged || !c.Masquerades(p) {
-		return
-	}
-	for _, o := range c.ns.Input(p, c.facts.bridge, c.ns.Alone()) {
-		if o.Disposition != model.Forwarded || len(o.Doubts) > 0 || o.Packet.Src.Addr() != c.local {
-			continue
-		}
-		c.to.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: c.ns.Info.IPTables.File,
-			Message: fmt.Sprintf("packets of the node's pods leave by %s to the world with the pod's own address, which nobody there can answer", o.Dev),
-			Remedy:  "Restart flanneld on the node, which writes the masquerade rules."})
-		return
+	if p := plugin.Outside(c.local); c.local.IsValid() && c.bridged && c.Masquerades(p) {
+		plugin.CheckMasquerade(c.to, c.ns, p, c.facts.bridge, "Restart flanneld on the node, which writes the masquerade rules.")
 	}
 }

@@ -26,7 +26,7 @@ func (f *fabric) LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
 	if a.AssertDevice(f.facts.bridge, "the bridge of the pods") {
 		plugin.AssertPodPort(f.env, a, pod, "eth0", f.facts.bridge)
 	}
-	for _, ip := range podIPs(pod) {
+	for _, ip := range plugin.PodIPs(pod) {
 		if cidr, ok := f.podCIDR(f.node.NodeName, ip); ok {
 			a.AssertRoute(route.Query{IIf: f.facts.bridge}, assertions.Way{Dst: ip, To: cidr, Dev: f.facts.bridge})
 		}
@@ -123,16 +123,4 @@ func vtepMAC(node *corev1.Node) string {
 		return ""
 	}
 	return data.VtepMAC
-}
-
-func podIPs(pod *corev1.Pod) (ips []netip.Addr) {
-	for _, p := range pod.Status.PodIPs {
-		if a, err := netip.ParseAddr(p.IP); err == nil {
-			ips = append(ips, a)
-		}
-	}
-	if a, err := netip.ParseAddr(pod.Status.PodIP); err == nil && len(ips) == 0 {
-		ips = append(ips, a)
-	}
-	return ips
 }

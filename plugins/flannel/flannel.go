@@ -22,7 +22,7 @@ func Descriptor() *plugin.Descriptor {
 		Config: cfg,
 		Detect: marks(),
 		New: func(env plugin.Env) (plugin.Plugin, error) {
-			return &flannel{env: env, cfg: cfg, facts: read(env.Snapshot, cfg), census: sync.OnceValue(func() census { return take(env) })}, nil
+			return &flannel{env: env, cfg: cfg, facts: read(env.Snapshot, cfg), census: sync.OnceValue(func() plugin.Census { return plugin.Count(env) })}, nil
 		},
 	}
 }
@@ -61,7 +61,7 @@ type flannel struct {
 	env    plugin.Env
 	cfg    *Config
 	facts  facts
-	census func() census // of who lives where, taken when somebody asks
+	census func() plugin.Census // of who lives where, taken when somebody asks
 }
 
 // CreatePod implements [plugin.Plugin].
