@@ -157,12 +157,12 @@ var checkRows = []row{
 	{"ways", "what was found already explains it", []edit{sysctl("net.ipv4.ip_forward", "1", "0")}, nil, "", ""},
 	{"odd-node", "one of two nodes with another sysctl", []edit{sysctl("net.ipv4.conf.all.route_localnet", "1", "0")},
 		[]string{"info odd/sysctl"}, host1 + ":", "nodes node1 and node2"},
-	{"policies", "a policy that nobody enforces", []edit{put("cluster/networkpolicies.yaml", closed)},
+	{"connections", "a policy that nobody enforces", []edit{put("cluster/networkpolicies.yaml", closed)},
 		[]string{"info policy/not-enforced node2"}, "", "; this network does not enforce that; and "},
-	{"policies", "a rule of an agent that stops what is allowed", []edit{put("cluster/networkpolicies.yaml", closedElsewhere), insert(rules2, "-A FORWARD", "-A FORWARD -p tcp -d 10.244.2.2/32 -j cali-tw-x\n"),
+	{"connections", "a rule of an agent that stops what is allowed", []edit{put("cluster/networkpolicies.yaml", closedElsewhere), insert(rules2, "-A FORWARD", "-A FORWARD -p tcp -d 10.244.2.2/32 -j cali-tw-x\n"),
 		sub(rules2, "*filter\n", "*filter\n:cali-tw-x - [0:0]\n"), insert(rules2, "-A FLANNEL-FWD", "-A cali-tw-x -j DROP\n")},
 		[]string{"fatal policy/not-programmed node2"}, rules2 + ":", "policies allow TCP "},
-	{"policies", "no policy", nil, nil, "", ""},
+	{"connections", "no policy", nil, nil, "", ""},
 	{"conntrack", "eight tenths are fine", []edit{put("nodes/node1/netns/host/conntrack.json", `{"count":8,"max":10,"entries":[]}`)}, nil, "", ""},
 }
 

@@ -30,8 +30,11 @@ func rows() []row {
 			[]string{"bridge/hairpin", "bridge/no-master", "bridge/port-state", "conntrack/full", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "mtu/too-small",
 				"neigh/missing", "neigh/wrong", "netfilter/drop", "netfilter/masquerade-missing", "netfilter/reject", "route/blackhole", "route/diverted",
 				"route/missing", "route/unreachable", "sysctl/bridge-nf", "sysctl/ip-forward", "sysctl/rp-filter", "walk/loop", "walk/martian"}, checkWays},
-		{"policies", "connections between pods on which policies have a say, against what the policies say",
-			[]string{"policy/not-enforced", "policy/not-programmed"}, checkPolicies},
+		{"connections", "connections between pods, and whether the policies hold",
+			[]string{"bridge/hairpin", "bridge/no-master", "bridge/port-state", "conntrack/full", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "mtu/too-small",
+				"neigh/missing", "neigh/wrong", "netfilter/drop", "netfilter/masquerade-missing", "netfilter/reject", "policy/not-enforced", "policy/not-programmed",
+				"route/blackhole", "route/diverted", "route/missing", "route/unreachable", "sysctl/bridge-nf", "sysctl/ip-forward", "sysctl/rp-filter", "walk/loop",
+				"walk/martian"}, checkConnections},
 		{"odd-node", "nodes that ought to be alike and differ: rules, routes, sysctls, MTUs, modules of the kernel, versions",
 			[]string{"odd/modules", "odd/mtu", "odd/routes", "odd/rules", "odd/software", "odd/sysctl"}, checkOdd},
 	}

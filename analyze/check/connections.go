@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/report"
 )
 
 // mostAsked is how many conversations are walked to see whether policies hold.
@@ -20,14 +21,11 @@ type question struct {
 	port     netip.AddrPort
 }
 
-// checkPolicies lets pods open connections to each other's listening ports, and
-// compares what becomes of them with what the policies say. Of pods that are
+// checkConnections lets pods open connections to each other's listening ports,
+// and compares what becomes of them with what the policies say. Of pods that are
 // alike on a node one is asked, and of very many conversations some. A node that
 // something else has stopped is not asked.
-func checkPolicies(s *scope) {
-	if s.a.Policies().Len() == 0 {
-		return
-	}
+func checkConnections(s *scope) {
 	var found []model.Suspicion
 	var at []*host
 	enforced := false // by somebody, somewhere
@@ -37,6 +35,7 @@ func checkPolicies(s *scope) {
 		if err != nil {
 			continue // checkWays says it
 		}
+		s.connected(q, d)
 		for _, f := range d.Suspicions {
 			enforced = enforced || agent(f)
 			if f.Code == "policy/not-enforced" || f.Code == "policy/not-programmed" {
@@ -45,6 +44,18 @@ func checkPolicies(s *scope) {
 		}
 	}
 	s.tellPolicies(found, at, enforced)
+}
+
+// connected reports a connection that neither policies nor its end refuse and
+// that does not come about.
+func (s *scope) connected(q question, d *report.Diagnosis) {
+	lost := d.Outcome != model.OutcomeReached && d.Outcome != model.OutcomeUnknown && d.Outcome != model.OutcomeMixed
+	byPolicy := slices.ContainsFunc(d.Suspicions, func(f model.Suspicion) bool { return strings.HasPrefix(f.Code, "policy/") })
+	if !lost || byPolicy || len(d.Suspicions) == 0 {
+		return
+	}
+	who := fmt.Sprintf("a connection of pod %s on node %s to port %d of pod %s on node %s", q.src.name(), q.from.name, q.port.Port(), q.dst.name(), q.to.name)
+	s.lost(q.from, q.to, q.dst, who, d.Suspicions[0])
 }
 
 // agent reports whether a finding shows that somebody enforces policies.
