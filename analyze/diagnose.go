@@ -86,6 +86,9 @@ func (n *network) Diagnose(src, dst model.Endpoint, protocol model.Protocol) (*r
 	w := newWalk(n)
 	c := &conversation{network: n, walk: w, src: src, dst: dst, protocol: protocol, client: n.first(src)}
 	err := c.run()
+	if c.crossed() {
+		d.Hosting = n.hosting
+	}
 	d.Path = c.pathWithMeant()
 	c.conclude(d)
 	return d, err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pathsnap/pathsnap/analyze/infra"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
@@ -41,24 +42,13 @@ type CollectorManager interface {
 	CollectNode(name string) (*k8s.NodeInfo, error)
 }
 
-// generic is the Provider of any place: the underlay joins all machines and is
-// not looked into.
-type generic struct{ a *Analyzer }
-
-// CreateNetwork implements [Provider].
-func (g generic) CreateNetwork(env plugin.Env, d *plugin.Detection) (Network, error) {
-	plugins, err := build(env, d)
-	if err != nil {
-		return nil, err
-	}
-	return &network{Analyzer: g.a, env: env, plugins: plugins}, nil
-}
-
 // network implements [Network].
 type network struct {
 	*Analyzer
 	env     plugin.Env
 	plugins map[*plugin.Descriptor]plugin.Plugin // those that serve a node
+
+	underlay infra.Underlay // nil: what lies between machines is taken to be good
 }
 
 // of returns the plugin that serves a node, nil if the kernel's state is all
@@ -70,8 +60,9 @@ type Options struct {
 	NetworkPlugin string // name of a descriptor, "" to detect it
 	ProxyMode     string // iptables, ipvs or nftables; "" to detect it
 	ClusterCIDR   string // ranges of pod addresses, separated by commas; "" to read them from the bundle
-	CloudProvider string // "" or generic: others are not known yet
+	CloudProvider string // name of a descriptor, "" to detect it
 	Plugins       []*plugin.Descriptor
+	Providers     []*infra.Descriptor // of what lies between machines; without any it is taken to be good
 }
 
 // An Analyzer answers questions about one snapshot. What it reads it keeps, so
@@ -88,13 +79,11 @@ type Analyzer struct {
 
 	detected  *plugin.Detection
 	proxyMode string
+	hosting   report.Hosting
 }
 
 // New prepares the analysis of snap.
 func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
-	if o.CloudProvider != "" && o.CloudProvider != "generic" {
-		return nil, usagef("--cloud-provider %q: only generic is known", o.CloudProvider)
-	}
 	ips, problems := k8s.NewIPCache(snap)
 	a := &Analyzer{snap: snap, ips: ips, atlas: newAtlas(snap, ips), collector: newCollector(snap, ips)}
 	a.note(problems)
@@ -112,7 +101,11 @@ func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 	if err := a.services(snap, o, &env); err != nil {
 		return nil, err
 	}
-	a.network, err = generic{a}.CreateNetwork(env, a.detected)
+	p, err := a.provider(o)
+	if err != nil {
+		return nil, err
+	}
+	a.network, err = p.CreateNetwork(env, a.detected)
 	return a, err
 }
 

@@ -28,6 +28,7 @@ func newWalk(n *network) *walk {
 // ended. It returns the last visit of each branch, in walking order.
 func (w *walk) start(node model.NetNodeAction, begin func() ([]model.Transmission, error)) (leaves []*model.Visit, err error) {
 	queue, leaves, err := w.step(node, begin)
+	queue = w.crossAll(queue)
 	for err == nil && len(queue) > 0 {
 		t := queue[0]
 		queue = queue[1:]
@@ -42,7 +43,7 @@ func (w *walk) start(node model.NetNodeAction, begin func() ([]model.Transmissio
 		t.Link.Destination = next.Node()
 		w.path.Links = append(w.path.Links, t.Link)
 		more, ended, e := w.step(next, func() ([]model.Transmission, error) { return next.Receive(t.Link) })
-		leaves, queue, err = append(leaves, ended...), append(queue, more...), e
+		leaves, queue, err = append(leaves, ended...), append(queue, w.crossAll(more)...), e
 	}
 	return leaves, err
 }

@@ -19,7 +19,8 @@ type Summary struct {
 	Nodes      []NodeSummary   `json:"nodes"`
 	Externals  []NodeSummary   `json:"externals,omitempty"`
 	Cluster    []PartInfo      `json:"cluster"`
-	Statuses   []StatusSummary `json:"statuses"` // parts by status, in the order of the specification
+	Infra      []PartInfo      `json:"infra,omitempty"` // what tells of the network between nodes
+	Statuses   []StatusSummary `json:"statuses"`        // parts by status, in the order of the specification
 }
 
 // A NodeSummary is what a bundle holds of one node.
@@ -46,7 +47,7 @@ func Info(s *Snapshot) Summary {
 	m := &s.manifest
 	out := Summary{
 		Version: m.Version, Tool: m.Tool, Created: m.Created, Kubernetes: m.Kubernetes, Parts: len(m.Parts),
-		Cluster: slices.Clone(s.withPrefix("cluster/")), Statuses: statuses(m.Parts),
+		Cluster: slices.Clone(s.withPrefix("cluster/")), Infra: slices.Clone(s.withPrefix("infra/")), Statuses: statuses(m.Parts),
 	}
 	for i := range m.Parts {
 		out.Size += m.Parts[i].Size

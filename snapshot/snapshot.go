@@ -137,6 +137,17 @@ func (s *Snapshot) Files(node string) []string {
 	return out
 }
 
+// InfraFiles returns the names of the parts that tell of the network between
+// nodes, those below infra/<provider>/, sorted. They are whole names that Part
+// takes.
+func (s *Snapshot) InfraFiles(provider string) []string {
+	var out []string
+	for _, p := range s.withPrefix("infra/" + provider + "/") {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
 // below returns the names of the directories in dir, which ends with "/".
 func (s *Snapshot) below(dir string) []string {
 	var out []string

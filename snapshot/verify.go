@@ -1,9 +1,11 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -54,6 +56,8 @@ func (s *Snapshot) parsePart(p nodedump.Part) error {
 	switch {
 	case strings.Contains(dir, "/files/"):
 		return nil
+	case strings.HasPrefix(dir, "infra/"):
+		return parseDocuments(p.Data)
 	case base == "netns.json":
 		_, err := parseNetNS(p.Data)
 		return err
@@ -72,6 +76,18 @@ func (s *Snapshot) parsePart(p nodedump.Part) error {
 		return errors.New("no JSON")
 	}
 	return nil
+}
+
+// parseDocuments reads JSON documents that follow each other.
+func parseDocuments(data []byte) error {
+	for d := json.NewDecoder(bytes.NewReader(data)); ; {
+		var document json.RawMessage
+		if err := d.Decode(&document); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 // parseNode reads node.json and looks for the network namespaces it names.

@@ -8,6 +8,7 @@ const (
 	NetNodeTypePod      NetNodeType = "pod"
 	NetNodeTypeNode     NetNodeType = "node"
 	NetNodeTypeExternal NetNodeType = "external" // a host outside the cluster, in the bundle or not
+	NetNodeTypeInfra    NetNodeType = "infra"    // what lies between machines; only where a packet ends in it
 	NetNodeTypeGeneric  NetNodeType = "generic"  // a network namespace that no pod or node is known to own
 )
 

@@ -18,12 +18,21 @@ type Diagnosis struct {
 	Plugin    string    // that serves most nodes, "" if none does
 	Networks  []Network // of the nodes; nil if nobody looked
 	ProxyMode string    // "iptables", "ipvs", ...; "" if not known
+	Hosting   Hosting   // what lies between the machines; the zero Hosting if the conversation stays on one
 
 	Unknowns []model.Doubt     // what was taken for granted or could not be decided, of all branches
 	Path     *model.PacketPath // nodes and links of all branches in walking order; its Intended links are drawn as meant; nil is empty
 
 	Names func(netip.Addr) string // "pod demo/b", "svc demo/web", "node n1", "" if nobody is known to own the address; may be nil
 	Host  func(model.Hop) string  // name of the node that a pod runs on, "" if that is not known; may be nil
+}
+
+// A Hosting is what is known of the network between machines.
+type Hosting struct {
+	Provider string   // "generic", "aliyun"; "" if nobody said
+	Evidence string   // what it was recognised by, or what was looked for
+	Checked  bool     // facts of the provider were asked; otherwise the network is taken to be good
+	Assumed  []string // what is taken to be good all the same, since nothing tells of it
 }
 
 // A Branch is one way that the conversation may take.

@@ -183,7 +183,11 @@ func (p *dotter) host(name string) {
 // place prints a namespace that is not a node's own.
 func (p *dotter) place(pl *place) {
 	fill, border := fillPod, inkReply
-	if pl.hop.Type != model.NetNodeTypePod {
+	switch pl.hop.Type {
+	case model.NetNodeTypePod:
+	case model.NetNodeTypeInfra:
+		fill, border = fillNode, inkSoft
+	default:
 		fill, border = fillOutside, inkGood
 	}
 	p.open("subgraph %s", quote("cluster "+pl.hop.String()))

@@ -26,7 +26,14 @@ type (
 		Plugin        string          `json:"plugin"`
 		Networks      []jsonNetwork   `json:"networks"`
 		ProxyMode     string          `json:"proxyMode"`
+		Underlay      *jsonUnderlay   `json:"underlay,omitempty"`
 		Unknowns      []jsonUnknown   `json:"unknowns"`
+	}
+	jsonUnderlay struct {
+		Provider string   `json:"provider"`
+		Evidence string   `json:"evidence"`
+		Checked  bool     `json:"checked"`
+		Assumed  []string `json:"assumed"`
 	}
 	jsonBranch struct {
 		Share   float64       `json:"share"`
@@ -114,6 +121,9 @@ func toJSON(d *Diagnosis) jsonDiagnosis {
 		Networks:      networksJSON(d.Networks),
 		ProxyMode:     d.ProxyMode,
 		Unknowns:      []jsonUnknown{},
+	}
+	if h := d.Hosting; h.Provider != "" {
+		j.Underlay = &jsonUnderlay{h.Provider, h.Evidence, h.Checked, append([]string{}, h.Assumed...)}
 	}
 	for _, b := range d.Branches {
 		j.Branches = append(j.Branches, jsonBranch{

@@ -170,4 +170,26 @@ func (t *texter) footer() {
 	}
 	t.b.WriteString("\n")
 	t.line("", "", dim, plugin)
+	t.line("", "", dim, t.d.Hosting.text())
+}
+
+// text says what is known of the network between machines, "" if it does not
+// matter.
+func (h Hosting) text() string {
+	if h.Provider == "" {
+		return ""
+	}
+	text := "between machines: cloud provider " + h.Provider
+	if h.Evidence != "" {
+		text += " (" + h.Evidence + ")"
+	}
+	switch {
+	case !h.Checked:
+		text += ", taken to be good"
+	case len(h.Assumed) > 0:
+		text += ", checked; taken to be good, since the bundle has not got it: " + strings.Join(h.Assumed, ", ")
+	default:
+		text += ", checked"
+	}
+	return text
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/analyze/report"
 	"github.com/pathsnap/pathsnap/plugins"
+	"github.com/pathsnap/pathsnap/providers"
 )
 
 // An analysis is one run of the analyze command.
@@ -50,7 +51,7 @@ func analyzeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "network-plugin", Usage: "`NAME` of the CNI plugin: " + pluginNames(), DefaultText: "as the bundle shows"},
 		&cli.StringFlag{Name: "proxy-mode", Usage: "`MODE` of kube-proxy: iptables, ipvs or nftables", DefaultText: "as the bundle shows"},
 		&cli.StringFlag{Name: "cluster-cidr", Usage: "`PREFIX` of the pods", DefaultText: "as the bundle shows"},
-		&cli.StringFlag{Name: "cloud-provider", Usage: "`NAME` of what lies between the nodes: generic", DefaultText: "generic"},
+		cloudProviderFlag(),
 	}
 }
 
@@ -60,6 +61,14 @@ func pluginNames() string {
 		names = append(names, d.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+func cloudProviderFlag() cli.Flag {
+	var names []string
+	for _, d := range providers.All() {
+		names = append(names, d.Name)
+	}
+	return &cli.StringFlag{Name: "cloud-provider", Usage: "`NAME` of what lies between the machines: " + strings.Join(names, ", "), DefaultText: "as the bundle shows"}
 }
 
 func (a *analysis) run() error {
@@ -80,7 +89,7 @@ func (a *analysis) run() error {
 	}
 	analyzer, err := analyze.New(snap, analyze.Options{
 		NetworkPlugin: a.c.String("network-plugin"), ProxyMode: a.c.String("proxy-mode"),
-		ClusterCIDR: a.c.String("cluster-cidr"), CloudProvider: a.c.String("cloud-provider"), Plugins: a.plugins,
+		ClusterCIDR: a.c.String("cluster-cidr"), CloudProvider: a.c.String("cloud-provider"), Plugins: a.plugins, Providers: providers.All(),
 	})
 	if err != nil {
 		return err

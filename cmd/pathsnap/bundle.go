@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -41,7 +42,7 @@ func bundleCommand(std streams) *cli.Command {
 			},
 			{
 				Name: "import", ArgsUsage: "RAW", Usage: "make a bundle from what kubectl, ip, iptables-save and others print",
-				Description: "RAW is a directory with cluster/, nodes/NODE/host/, nodes/NODE/NAMESPACE_POD/ and external/NAME/;\n" +
+				Description: "RAW is a directory with cluster/, nodes/NODE/host/, nodes/NODE/NAMESPACE_POD/, external/NAME/ and infra/aliyun/;\n" +
 					"docs/bundle-format.md lists the files.",
 				Flags:  []cli.Flag{outputFlag("`FILE`, directory (with a / at its end) or - for standard output")},
 				Action: func(c *cli.Context) error { return runImport(c, std) },
@@ -90,8 +91,8 @@ func writeInfo(out io.Writer, info snapshot.Summary) error {
 		}
 	}
 	line("size", fmt.Sprintf("%s in %d parts", sizeText(info.Size), info.Parts))
-	for i := range info.Cluster {
-		line(info.Cluster[i].Name, string(info.Cluster[i].Status), sizeText(info.Cluster[i].Size))
+	for _, p := range slices.Concat(info.Cluster, info.Infra) {
+		line(p.Name, string(p.Status), sizeText(p.Size))
 	}
 	for _, nodes := range [][]snapshot.NodeSummary{info.Nodes, info.Externals} {
 		for i := range nodes {

@@ -8,6 +8,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/analyze/report"
 	"github.com/pathsnap/pathsnap/plugins"
+	"github.com/pathsnap/pathsnap/providers"
 )
 
 func checkCommand(std streams) *cli.Command {
@@ -26,6 +27,7 @@ func checkCommand(std streams) *cli.Command {
 			&cli.StringFlag{Name: "network-plugin", Usage: "`NAME` of the CNI plugin: " + pluginNames(), DefaultText: "as the bundle shows"},
 			&cli.StringFlag{Name: "proxy-mode", Usage: "`MODE` of kube-proxy: iptables, ipvs or nftables", DefaultText: "as the bundle shows"},
 			&cli.StringFlag{Name: "cluster-cidr", Usage: "`PREFIX` of the pods", DefaultText: "as the bundle shows"},
+			cloudProviderFlag(),
 		}, pluginFlags(all)...),
 		Action: func(c *cli.Context) error { return runCheck(c, std, all) },
 	}
@@ -48,7 +50,8 @@ func runCheck(c *cli.Context, std streams, all []*plugin.Descriptor) error {
 		return err
 	}
 	analyzer, err := analyze.New(snap, analyze.Options{
-		NetworkPlugin: c.String("network-plugin"), ProxyMode: c.String("proxy-mode"), ClusterCIDR: c.String("cluster-cidr"), Plugins: all,
+		NetworkPlugin: c.String("network-plugin"), ProxyMode: c.String("proxy-mode"), ClusterCIDR: c.String("cluster-cidr"),
+		CloudProvider: c.String("cloud-provider"), Plugins: all, Providers: providers.All(),
 	})
 	if err != nil {
 		return err

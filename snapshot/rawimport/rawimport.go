@@ -22,7 +22,7 @@ import (
 )
 
 // ErrNothing indicates a directory that has none of the files to import.
-var ErrNothing = errors.New("nothing to import: neither cluster/, nodes/ nor external/ has a file")
+var ErrNothing = errors.New("nothing to import: neither cluster/, nodes/, external/ nor infra/ has a file")
 
 // Import adds what it finds in raw to w.
 func Import(raw fs.FS, w *snapshot.Writer) error {
@@ -30,7 +30,11 @@ func Import(raw fs.FS, w *snapshot.Writer) error {
 	if err != nil {
 		return err
 	}
-	found := cluster.found
+	found, err := importInfra(raw, w)
+	if err != nil {
+		return err
+	}
+	found = found || cluster.found
 	for _, place := range []struct {
 		dir      string
 		external bool

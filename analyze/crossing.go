@@ -1,0 +1,193 @@
+package analyze
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/pathsnap/pathsnap/analyze/infra"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/topology"
+)
+
+// cross asks what lies between machines what becomes of a transmission, and
+// returns what goes on: to where it was sent, to where it is led instead, or to
+// the vertex that stands for what lost it.
+func (w *walk) cross(t model.Transmission) []model.Transmission {
+	if w.nodes.n == nil || w.nodes.n.underlay == nil || !w.betweenMachines(t) {
+		return []model.Transmission{t}
+	}
+	u := w.nodes.n.underlay
+	verdicts := u.Cross(infra.Crossing{Packet: t.Link.Packet, Flow: t.Link.From.Flow,
+		From: infra.Machine{Node: w.nodeOf(t.Link.Source.Hop), MAC: w.mac(t.Link.Source.Hop, t.Link.SourceAttribute.Interface)},
+		To:   infra.Machine{Node: w.nodeOf(t.NextHop), MAC: w.mac(t.NextHop, t.Link.DestinationAttribute.Interface)}})
+	out := make([]model.Transmission, 0, len(verdicts))
+	for _, v := range verdicts {
+		out = append(out, w.take(t, v, u.Name()))
+	}
+	return out
+}
+
+// crossAll is cross of several transmissions.
+func (w *walk) crossAll(sent []model.Transmission) (out []model.Transmission) {
+	for _, t := range sent {
+		out = append(out, w.cross(t)...)
+	}
+	return out
+}
+
+// betweenMachines reports whether a transmission leaves a machine for another
+// that it does not stand on itself.
+func (w *walk) betweenMachines(t model.Transmission) bool {
+	if t.Link.Type != model.LinkInfra && t.Link.Type != model.LinkExternal {
+		return false
+	}
+	return w.machine(t.Link.Source.Hop) != w.machine(t.NextHop)
+}
+
+// machine is the vertex of the machine that a vertex lies on.
+func (w *walk) machine(hop model.Hop) model.Hop {
+	if place, ok := w.nodes.n.atlas.placeOf(hop); ok {
+		return w.nodes.n.atlas.hopOf(place.Host())
+	}
+	return hop
+}
+
+// nodeOf is the name of the node that a vertex lies on, "" if it is none.
+func (w *walk) nodeOf(hop model.Hop) string {
+	if m := w.machine(hop); m.Type == model.NetNodeTypeNode {
+		return m.ID
+	}
+	return ""
+}
+
+// mac is the hardware address of a device, "" if it is not known.
+func (w *walk) mac(hop model.Hop, dev string) string {
+	place, ok := w.nodes.n.atlas.placeOf(hop)
+	ns := w.nodes.n.atlas.NetNS(place)
+	if !ok || ns == nil {
+		return ""
+	}
+	if d, ok := ns.Device(dev); ok {
+		return d.MAC
+	}
+	return ""
+}
+
+// take makes of a transmission what a verdict says. Each verdict has a visit of
+// its own to come from, since branches differ by what they leave behind.
+func (w *walk) take(t model.Transmission, v infra.Verdict, name string) model.Transmission {
+	link, from := *t.Link, *t.Link.From
+	from.Output, from.Flow = &link, v.Flow
+	link.From = &from
+	t.Link = &link
+	if v.Disposition != model.Forwarded {
+		return w.stopped(t, v, name)
+	}
+	from.Trace = append(slices.Clip(from.Trace), v.Steps...)
+	from.Doubts = append(slices.Clip(from.Doubts), v.Doubts...)
+	if dst := link.Packet.Dst.Addr(); v.Outside && !w.owns(t.NextHop, dst) {
+		t.NextHop, link.Type = model.Hop{Type: model.NetNodeTypeExternal, ID: dst.String()}, model.LinkExternal
+		link.DestinationAttribute = model.LinkAttribute{}
+		return t
+	}
+	if to := (model.Hop{Type: model.NetNodeTypeNode, ID: v.To.Node}); v.To.Node != "" && w.nodeOf(t.NextHop) != v.To.Node {
+		if v.Diverted {
+			s := suspicionOf(v)
+			s.On = t.Link.Source.Hop
+			t.Link.Source.Report(s)
+			w.found = append(w.found, s)
+			t.Link.Source.Meant = append(t.Link.Source.Meant, model.Transmission{NextHop: t.NextHop})
+		}
+		t.NextHop, link.Type = to, model.LinkInfra
+		link.DestinationAttribute, link.Packet.DstMAC = model.LinkAttribute{Interface: w.device(to, v.To.MAC)}, ""
+	}
+	return t
+}
+
+// owns reports whether an address is one of a machine's.
+func (w *walk) owns(hop model.Hop, ip netip.Addr) bool {
+	place, ok := w.nodes.n.atlas.Owner(ip)
+	return ok && w.nodes.n.atlas.hopOf(place) == hop
+}
+
+// device is the device of a node with a hardware address: that of the node's
+// own address if none has it.
+func (w *walk) device(node model.Hop, mac string) string {
+	place := topology.Place{Base: "nodes/" + node.ID}.Host()
+	ns := w.nodes.n.atlas.NetNS(place)
+	if ns == nil {
+		return ""
+	}
+	for i := range ns.Info.Interfaces {
+		if dev := &ns.Info.Interfaces[i]; mac != "" && dev.MAC == mac && dev.Master == 0 {
+			return dev.Name
+		}
+	}
+	for _, ip := range w.nodes.n.ips.GetNodeIPs(node.ID) {
+		if dev, ok := ns.FIB.DeviceOwning(ip); ok {
+			return dev.Name
+		}
+	}
+	return ""
+}
+
+// stopped sends a transmission to the vertex that stands for what lies between
+// the machines, where it ends.
+func (w *walk) stopped(t model.Transmission, v infra.Verdict, name string) model.Transmission {
+	hop := model.Hop{Type: model.NetNodeTypeInfra, ID: name}
+	b, ok := w.nodes.nodes[hop].(*between)
+	if !ok {
+		b = &between{vertex: &model.NetNode{Hop: hop}, fate: map[*model.Link]infra.Verdict{}}
+		w.nodes.nodes[hop] = b
+		w.nodes.order = append(w.nodes.order, b.vertex)
+	}
+	b.fate[t.Link] = v
+	if meant := t.NextHop; len(v.Doubts) == 0 && meant.Type == model.NetNodeTypeNode && !slices.ContainsFunc(b.vertex.Meant, func(m model.Transmission) bool { return m.NextHop == meant }) {
+		b.vertex.Meant = append(b.vertex.Meant, model.Transmission{NextHop: meant})
+	}
+	t.NextHop, t.Link.DestinationAttribute = hop, model.LinkAttribute{}
+	return t
+}
+
+// A between is the vertex of what lies between machines. Packets come to it only
+// to end there.
+type between struct {
+	vertex *model.NetNode
+	fate   map[*model.Link]infra.Verdict
+}
+
+// Node implements [model.NetNodeAction].
+func (b *between) Node() *model.NetNode { return b.vertex }
+
+// Send implements [model.NetNodeAction]: nothing begins here.
+func (b *between) Send(model.Endpoint, model.Protocol) ([]model.Transmission, error) { return nil, nil }
+
+// Receive implements [model.NetNodeAction].
+func (b *between) Receive(upstream *model.Link) ([]model.Transmission, error) {
+	v := b.fate[upstream]
+	served := upstream.Packet
+	for served.Encap != nil {
+		served = *served.Encap
+	}
+	b.vertex.Visits = append(b.vertex.Visits, &model.Visit{Node: b.vertex, Parent: upstream.From, Input: upstream, Flow: v.Flow, Trace: v.Steps,
+		Disposition: v.Disposition, Reason: v.Reason, Evidence: v.Evidence, Doubts: v.Doubts, Share: 1, Served: served})
+	if v.Code != "" {
+		b.vertex.Report(suspicionOf(v))
+	}
+	return nil, nil
+}
+
+// suspicionOf is what a verdict finds wrong.
+func suspicionOf(v infra.Verdict) model.Suspicion {
+	return model.Suspicion{Level: model.SuspicionLevelFatal, Code: v.Code, Message: v.Reason, Evidence: v.Evidence, Remedy: v.Remedy}
+}
+
+// crossed reports whether a conversation went from one machine to another.
+func (c *conversation) crossed() bool {
+	return slices.ContainsFunc(c.walk.path.Links, func(l *model.Link) bool {
+		return !l.Intended && c.walk.betweenMachines(model.Transmission{NextHop: l.Destination.Hop, Link: l})
+	})
+}
+
+var _ model.NetNodeAction = (*between)(nil)
+var _ Provider = provider{}

@@ -1,0 +1,248 @@
+package aliyun
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/infra"
+	wire "github.com/pathsnap/pathsnap/snapshot/aliyun"
+)
+
+// A vpc is what the bundle tells of the network between nodes. It does not
+// change. It implements [infra.Underlay].
+type vpc struct {
+	facts     *wire.Facts
+	cluster   infra.Cluster
+	enis      []*eni
+	instances map[string]string // of nodes
+	nodes     map[string]string // of instances
+	vswitches map[string]*wire.VSwitch
+	tables    map[string][]route
+	groups    map[string]*group
+	prefixes  map[string][]netip.Prefix // of prefix lists
+	balancers map[netip.Addr]*wire.LoadBalancer
+	problems  []error
+}
+
+// An eni is an elastic network interface.
+type eni struct {
+	wire.NetworkInterface
+	addrs    []netip.Addr
+	prefixes []netip.Prefix
+	public   []netip.Addr // those of addrs that the Internet knows by another address
+}
+
+// owns reports whether an address is one of the interface.
+func (e *eni) owns(ip netip.Addr) bool {
+	return slices.Contains(e.addrs, ip) || slices.ContainsFunc(e.prefixes, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// A route is an entry of a route table.
+type route struct {
+	*wire.RouteEntry
+	to netip.Prefix
+}
+
+// newVPC puts facts in order. What cannot be understood of an object is in the
+// problems.
+func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
+	v := &vpc{facts: facts, cluster: env.Cluster, instances: map[string]string{}, nodes: map[string]string{}, vswitches: map[string]*wire.VSwitch{},
+		tables: map[string][]route{}, groups: map[string]*group{}, prefixes: map[string][]netip.Prefix{}, balancers: map[netip.Addr]*wire.LoadBalancer{}}
+	for i := range facts.VSwitches {
+		v.vswitches[facts.VSwitches[i].VSwitchID] = &facts.VSwitches[i]
+	}
+	for i := range facts.Interfaces {
+		v.addENI(&facts.Interfaces[i])
+	}
+	for i := range facts.RouteEntries {
+		e := &facts.RouteEntries[i]
+		if to, ok := v.prefix(e.Place, e.DestinationCidrBlock); ok {
+			v.tables[e.RouteTableID] = append(v.tables[e.RouteTableID], route{e, to})
+		}
+	}
+	for i := range facts.PrefixLists {
+		l := &facts.PrefixLists[i]
+		v.prefixes[l.PrefixListID] = []netip.Prefix{}
+		for _, cidr := range l.CIDRs {
+			if p, ok := v.prefix(l.Place, cidr); ok {
+				v.prefixes[l.PrefixListID] = append(v.prefixes[l.PrefixListID], p)
+			}
+		}
+	}
+	for i := range facts.LoadBalancers {
+		if ip, ok := v.addr(facts.LoadBalancers[i].Place, facts.LoadBalancers[i].Address); ok {
+			v.balancers[ip] = &facts.LoadBalancers[i]
+		}
+	}
+	v.addGroups()
+	v.addNodes(env)
+	return v, v.problems
+}
+
+// addr reads an address, "" for none.
+func (v *vpc) addr(at wire.Place, text string) (netip.Addr, bool) {
+	if text == "" {
+		return netip.Addr{}, false
+	}
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		v.problems = append(v.problems, fmt.Errorf("%s: %w", at, err))
+	}
+	return ip, err == nil
+}
+
+// prefix reads a prefix, or an address as the prefix of it alone; "" is none.
+func (v *vpc) prefix(at wire.Place, text string) (netip.Prefix, bool) {
+	if text == "" {
+		return netip.Prefix{}, false
+	}
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(ip, ip.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		v.problems = append(v.problems, fmt.Errorf("%s: %w", at, err))
+	}
+	return p.Masked(), err == nil
+}
+
+// addENI reads the addresses of an interface.
+func (v *vpc) addENI(raw *wire.NetworkInterface) {
+	e := &eni{NetworkInterface: *raw}
+	if e.InstanceID == "" {
+		e.InstanceID = e.Attachment.InstanceID
+	}
+	add := func(text string, public wire.PublicIP) {
+		ip, ok := v.addr(e.Place, text)
+		if ok && !slices.Contains(e.addrs, ip) {
+			e.addrs = append(e.addrs, ip)
+		}
+		if ok && public.PublicIPAddress != "" {
+			e.public = append(e.public, ip)
+		}
+	}
+	add(e.PrivateIPAddress, e.AssociatedPublicIP)
+	for _, p := range e.PrivateIPSets.PrivateIPSet {
+		add(p.PrivateIPAddress, p.AssociatedPublicIP)
+	}
+	for _, p := range e.Ipv6Sets.Ipv6Set {
+		add(p.Ipv6Address, wire.PublicIP{})
+	}
+	for _, p := range e.Ipv4PrefixSets.Ipv4PrefixSet {
+		if prefix, ok := v.prefix(e.Place, p.Ipv4Prefix); ok {
+			e.prefixes = append(e.prefixes, prefix)
+		}
+	}
+	for _, p := range e.Ipv6PrefixSets.Ipv6PrefixSet {
+		if prefix, ok := v.prefix(e.Place, p.Ipv6Prefix); ok {
+			e.prefixes = append(e.prefixes, prefix)
+		}
+	}
+	v.enis = append(v.enis, e)
+}
+
+// addNodes finds the instance of each node: by its providerID, otherwise by the
+// interface that has its address.
+func (v *vpc) addNodes(env infra.Env) {
+	nodes, err := env.Snapshot.Nodes()
+	if err != nil {
+		return // told by whoever cannot do without
+	}
+	for i := range nodes {
+		name := nodes[i].Name
+		instance, ok := InstanceOf(nodes[i].Spec.ProviderID)
+		for _, ip := range v.cluster.GetNodeIPs(name) {
+			if owner := v.owner(ip); !ok && owner != nil && owner.InstanceID != "" {
+				instance, ok = owner.InstanceID, true
+			}
+		}
+		if ok {
+			v.instances[name], v.nodes[instance] = instance, name
+		}
+	}
+}
+
+// owner finds the interface that has an address, nil if the bundle knows none.
+func (v *vpc) owner(ip netip.Addr) *eni {
+	for _, e := range v.enis {
+		if e.owns(ip) {
+			return e
+		}
+	}
+	return nil
+}
+
+// byID finds an interface by its ID.
+func (v *vpc) byID(id string) *eni {
+	for _, e := range v.enis {
+		if e.NetworkInterfaceID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// attached returns the interfaces of an instance.
+func (v *vpc) attached(instance string) (list []*eni) {
+	for _, e := range v.enis {
+		if instance != "" && e.InstanceID == instance {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// primary returns the interface that an instance began with, which takes what
+// routes lead to the instance; nil if it is not known.
+func (v *vpc) primary(instance string) *eni {
+	list := v.attached(instance)
+	for _, e := range list {
+		if strings.EqualFold(e.Type, "Primary") {
+			return e
+		}
+	}
+	if len(list) == 1 {
+		return list[0]
+	}
+	return nil
+}
+
+// interfaceOf finds the interface that a machine sends from: by the hardware
+// address of its device; otherwise it is the only one, or the one that has ip.
+func (v *vpc) interfaceOf(m infra.Machine, ip netip.Addr) *eni {
+	for _, e := range v.enis {
+		if m.MAC != "" && strings.EqualFold(e.MacAddress, m.MAC) {
+			return e
+		}
+	}
+	if m.Node == "" {
+		return v.owner(ip)
+	}
+	list := v.attached(v.instances[m.Node])
+	if len(list) == 1 {
+		return list[0]
+	}
+	for _, e := range list {
+		if e.owns(ip) {
+			return e
+		}
+	}
+	return nil
+}
+
+// Name implements [infra.Underlay]: the ID of the VPC, or what else it is.
+func (v *vpc) Name() string {
+	for _, e := range v.enis {
+		if e.VpcID != "" {
+			return e.VpcID
+		}
+	}
+	for i := range v.facts.VSwitches {
+		if id := v.facts.VSwitches[i].VpcID; id != "" {
+			return id
+		}
+	}
+	return "vpc"
+}
