@@ -13,6 +13,8 @@ func rows() []row {
 			[]string{"service/affinity", "service/health-check", "service/ipset-missing", "service/ipvs-address-missing", "service/ipvs-weight", "service/local-sends-away", "service/masquerade-missing", "service/missing-endpoint", "service/not-refused",
 				"service/not-translated", "service/other-proxy-mode", "service/rules-missing", "service/source-ranges", "service/stale-endpoint", "service/stale-service",
 				"service/wrong-port", "service/wrong-protocol"}, checkDrift},
+		{"cni", "nodes with the remains of another network plugin, or with an agent that is not of the plugin that sets up their pods",
+			[]string{"cni/leftover", "cni/mismatch"}, checkCNI},
 		{"network", "what the network plugin needs of each node: devices, routes, neighbours, forwarding entries, masquerading",
 			[]string{"address/duplicate", "bridge/hairpin", "bridge/no-master", "bridge/port-state", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "neigh/missing", "neigh/wrong",
 				"netfilter/masquerade-missing", "route/blackhole", "route/diverted", "route/missing", "route/unreachable", "sysctl/rp-filter"}, checkNetwork},

@@ -14,6 +14,7 @@ type Sighting struct {
 	CNI      string // the network
 	What     string // what was seen, without the name of the node: "DaemonSet kube-flannel/kube-flannel-ds"
 	Evidence string // the part of the bundle
+	Agents   bool   // the network has an agent on every node
 	by       *Descriptor
 }
 
@@ -80,7 +81,10 @@ func (d *Detection) Left(node string, devices []nodedump.Interface) (out []Sight
 	if own.CNI == "" {
 		return nil
 	}
-	for _, s := range look(d.marks, func(m *mark) (string, string, bool) { return m.device(inUse(devices), node) }) {
+	names := slices.DeleteFunc(inUse(devices), func(name string) bool {
+		return slices.ContainsFunc(d.marks, func(m mark) bool { return m.CNI == own.CNI && like(m.Devices, name) })
+	})
+	for _, s := range look(d.marks, func(m *mark) (string, string, bool) { return m.device(names, node) }) {
 		s.Kind = "device"
 		if s.CNI != own.CNI && !d.includes(own.CNI, s.CNI) {
 			out = append(out, s)
@@ -133,7 +137,7 @@ func marksOf(all []*Descriptor) (out []mark) {
 func look(marks []mark, ask func(*mark) (what, evidence string, ok bool)) (out []Sighting) {
 	for i := range marks {
 		if what, evidence, ok := ask(&marks[i]); ok {
-			out = append(out, Sighting{CNI: marks[i].CNI, What: what, Evidence: evidence, by: marks[i].by})
+			out = append(out, Sighting{CNI: marks[i].CNI, What: what, Evidence: evidence, Agents: len(marks[i].Sets) > 0, by: marks[i].by})
 		}
 	}
 	return out
@@ -158,7 +162,7 @@ func (d *Detection) node(v *view) NodeNetwork {
 		return slices.ContainsFunc(all, func(other Sighting) bool { return other.CNI != one.CNI && d.includes(other.CNI, one.CNI) })
 	})
 	n.settle("", all)
-	n.Others = slices.DeleteFunc(n.Others, func(one Sighting) bool { return !own[one.Kind] })
+	n.Others = slices.DeleteFunc(n.Others, func(one Sighting) bool { return !own[one.Kind] || d.chained(v, one.CNI) })
 	if n.CNI != "" {
 		n.Others = append(n.Others, d.unused(v, &n)...)
 	}
@@ -186,6 +190,14 @@ func (n *NodeNetwork) settle(kind string, all []Sighting) {
 // includes reports whether one network brings the other along.
 func (d *Detection) includes(one, other string) bool {
 	return slices.ContainsFunc(d.marks, func(m mark) bool { return m.CNI == one && slices.Contains(m.Includes, other) })
+}
+
+// chained reports whether the configuration that the node's runtime uses calls a
+// plugin of the network: it is there by intent.
+func (d *Detection) chained(v *view, cni string) bool {
+	return len(v.confs) > 0 && slices.ContainsFunc(v.confs[0].types, func(t string) bool {
+		return slices.ContainsFunc(d.marks, func(m mark) bool { return m.CNI == cni && like(m.Types, t) })
+	})
 }
 
 // unused are the CNI configurations that the node's runtime does not get to,

@@ -123,6 +123,7 @@ func TestDetect(t *testing.T) {
 		{"the configuration that sorts first", "conf:n1:20-a.conflist=red conf:n1:10-b.conflist=blue", "n1 blue/blue, config CNI configuration 10-b.conflist of type blue + red config CNI configuration 20-a.conflist of type red"},
 		{"files that are no configuration", "conf:n1:10-a.conflist.bak=blue conf:n1:20-b.conf=red", "n1 red/red, config CNI configuration 20-b.conf of type red"},
 		{"chained plugins follow", "conf:n1:10-a.conflist=red,blue", "n1 red/red, config CNI configuration 10-a.conflist of type red"},
+		{"whose agents are there by intent", "conf:n1:10-a.conflist=red,blue pod:n1:blue", "n1 red/red, config CNI configuration 10-a.conflist of type red"},
 		{"a name of a file before types", "conf:n1:10-blue.conf=red", "n1 blue/blue, config CNI configuration 10-blue.conf"},
 		{"multus calls another", "multus:n1:blue conf:n1:10-a.conf=red", "n1 blue/blue, config CNI configuration 00-multus.conf of type blue + red config CNI configuration 10-a.conf of type red"},
 		{"multus that does not say which", "conf:n1:00-multus.conf=multus conf:n1:10-a.conf=red", "n1 red/red, config CNI configuration 10-a.conf of type red"},
@@ -199,6 +200,8 @@ func TestLeft(t *testing.T) {
 	require.Empty(t, d.Left("n1", devices[:2]))
 	d = plugin.Detect(build(t, "pod:n1:purple"), networks())
 	require.Empty(t, d.Left("n1", devices), "those that it brings along are its own")
+	d = plugin.Detect(build(t, "pod:n1:red-ds"), append(networks(), &plugin.Descriptor{Name: "pink", Detect: []plugin.Marks{{Devices: []string{"red.*"}}}}))
+	require.Empty(t, d.Left("n1", devices[2:]), "one that two networks may make")
 }
 
 func TestNoFallback(t *testing.T) {
