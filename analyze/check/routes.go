@@ -97,7 +97,7 @@ func checkNeighbours(s *scope) {
 func (s *scope) podNeighbours(n *host, p *space) {
 	for _, ip := range podIPs(p.pod) {
 		way := p.ns.FIB.Lookup(route.Query{Src: ip, Dst: outside(ip.Is6())}, nil)
-		if gateway, ok := n.ns.FIB.DeviceOwning(way.Via); ok && way.Via.IsValid() {
+		if gateway, ok := s.gateway(n, p, way); ok {
 			s.leadsTo(n, p, entry{way.Dev, way.Via, gateway.MAC, "its gateway (" + gateway.Name + " of node " + n.name + ")"})
 		}
 		dev, ok := p.ns.FIB.DeviceOwning(ip)
@@ -105,6 +105,30 @@ func (s *scope) podNeighbours(n *host, p *space) {
 			s.leadsTo(n, nil, entry{back.Dev, ip, dev.MAC, "pod " + p.name()})
 		}
 	}
+}
+
+// gateway returns the device of the node that answers a pod for its gateway: the
+// other end of its cable, if that has the address, since many may have it.
+func (s *scope) gateway(n *host, p *space, way route.Result) (*nodedump.Interface, bool) {
+	if !way.Via.IsValid() {
+		return nil, false
+	}
+	if dev, ok := p.ns.Device(way.Dev); ok {
+		if end, ok := s.env.Topology.Peer(p.place, dev); ok && end.Place == p.place.Host() {
+			if far, ok := n.ns.Device(end.Dev); ok && carries(far, way.Via) {
+				return far, true
+			}
+		}
+	}
+	return n.ns.FIB.DeviceOwning(way.Via)
+}
+
+// carries reports whether a device has an address.
+func carries(dev *nodedump.Interface, ip netip.Addr) bool {
+	return slices.ContainsFunc(dev.Addrs, func(a nodedump.Addr) bool {
+		p, err := netip.ParsePrefix(a.Prefix)
+		return err == nil && p.Addr() == ip
+	})
 }
 
 // An entry is a neighbour as it must be.

@@ -270,6 +270,7 @@ func otherRows() []deviceRow {
 		{"hardware", "leaves", "neigh 172.31.0.9 eth0 0a:00:00:00:00:01", "out", "udp 172.31.0.1:1 > 172.31.0.9:9", "forwarded eth0", ""},
 		{"hardware", "a netem queue", "neigh 172.31.0.9 eth0 0a:00:00:00:00:01\nprog qdisc eth0 netem", "out", "udp 172.31.0.1:1 > 172.31.0.9:9", "unknown | forwarded eth0", ""},
 		{"loopback", "to itself", "", "out", "tcp 172.31.0.1:1 > 172.31.0.1:80", "delivered answer=reply", ""},
+		{"veth", "down, by a route of scope host, which stays (fib_sync_down_dev): nobody can be asked", "dev v7 veth 02:00:00:00:00:07 down\nroute 10.3.0.9/32 v7", "out", "udp 172.31.0.1:1 > 10.3.0.9:9", "neighbor-unreachable link/down answer=error(3,1)", ""},
 		{"veth", "NOARP sends to its own address", "dev x0 veth 02:00:00:00:00:71 10.3.0.1/24 noarp\nroute 10.3.0.0/24 x0", "out", "udp 10.3.0.1:1 > 10.3.0.9:9", "forwarded x0", ""},
 		{"vxlan", "port, VNI and device of an entry", vx + "fdb 02:00:00:00:02:02 vx0 172.31.0.2 port=4789 vni=7 via=eth0", "out", "udp 10.3.0.1:1 > 10.3.0.2:9", "forwarded eth0", "udp 172.31.0.1:50000 > 172.31.0.2:4789 (udp 10.3.0.1:1 > 10.3.0.2:9)"},
 		{"vxlan", "no entry", vx, "out", "udp 10.3.0.1:1 > 10.3.0.2:9", "dropped fdb/missing", ""},

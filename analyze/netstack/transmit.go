@@ -17,12 +17,8 @@ func (r *run) transmit(dev *nodedump.Interface) {
 	if r.tooDeep() {
 		return
 	}
-	if !Up(dev) {
-		r.down(dev)
-		return
-	}
-	if Unplugged(dev) {
-		r.unplugged(dev)
+	if !Up(dev) || Unplugged(dev) {
+		r.mute(dev)
 		return
 	}
 	r.f.Packet.SrcMAC, r.f.Packet.DstMAC, r.f.Packet.Tags = dev.MAC, "", [2]model.Tag{}
@@ -114,12 +110,17 @@ func (r *run) strange(dev *nodedump.Interface) {
 	r.leave(dev)
 }
 
-// unplugged ends the journey at a device without carrier: its queue discards
-// everything (noop_enqueue), questions for the neighbour too.
-func (r *run) unplugged(dev *nodedump.Interface) {
-	r.out.NextHop = r.nexthop
-	r.end(model.NeighborUnreachable, "link/down", fmt.Sprintf("device %s has no carrier", dev.Name), r.ns.at(dev.Line))
-	r.out.Remedy = "see what is at the other end of " + dev.Name
+// mute ends the journey at a device that is down or has no carrier: its queue
+// discards everything (noop_enqueue), questions for the neighbour too. A route of
+// scope host stays when its device goes down (fib_sync_down_dev).
+func (r *run) mute(dev *nodedump.Interface) {
+	if Up(dev) {
+		r.end(model.NeighborUnreachable, "link/down", fmt.Sprintf("device %s has no carrier", dev.Name), r.ns.at(dev.Line))
+		r.out.Remedy = "see what is at the other end of " + dev.Name
+	} else if r.down(dev); !needsNeighbour(dev) {
+		return
+	}
+	r.out.Disposition, r.out.NextHop = model.NeighborUnreachable, r.nexthop
 	if n, _, ok := r.ns.Neighbour(dev.Name, r.nexthop); !ok || !written(n) {
 		r.icmpError(unreachHost)
 	}
