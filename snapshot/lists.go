@@ -44,9 +44,10 @@ func (s *Snapshot) EndpointSlices() ([]discoveryv1.EndpointSlice, error) {
 	return list[discoveryv1.EndpointSlice](s, "endpointslices")
 }
 
-// NetworkPolicies returns the network policies of the cluster.
+// NetworkPolicies returns the network policies of the cluster. With an error
+// about single ones the others are returned all the same.
 func (s *Snapshot) NetworkPolicies() ([]networkingv1.NetworkPolicy, error) {
-	return list[networkingv1.NetworkPolicy](s, "networkpolicies")
+	return each[networkingv1.NetworkPolicy](s, "networkpolicies")
 }
 
 // DaemonSets returns the daemon sets of the cluster.

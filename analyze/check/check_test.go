@@ -245,6 +245,7 @@ func TestUnknowns(t *testing.T) {
 		{"a pod's namespace", rm("nodes/node1/netns/demo_a/"), "pod demo/a: its network namespace is not in the bundle"},
 		{"the pods", rm("cluster/pods.yaml"), "pods: "},
 		{"the Services", rm("cluster/services.yaml"), "services: "},
+		{"a policy that makes no sense", put("cluster/networkpolicies.yaml", closed+"- {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, spec: {podSelector: 7}}\n"), "cluster/networkpolicies.yaml: item 1: "},
 		{"everything about the cluster", rm("cluster/"), "pods: "},
 	} {
 		found := edited(t, tt.edit).run("")

@@ -12,6 +12,7 @@ import (
 // checkParts notes what the bundle lacks by its own account: one note for all
 // parts of a node with one status and reason.
 func checkParts(s *scope) {
+	checkObjects(s)
 	type group struct {
 		node, reason string
 		status       nodedump.Status
@@ -37,6 +38,16 @@ func checkParts(s *scope) {
 		why := strings.TrimSuffix(fmt.Sprintf("%s: %s", g.status, g.reason), ": ")
 		s.find(g.node, model.Suspicion{Level: model.SuspicionLevelInfo, Code: "bundle/part-missing", Evidence: names[0],
 			Message: fmt.Sprintf("%s was not read (%s)", what, why), Remedy: "Collect it again and merge it, if a check needs it."})
+	}
+}
+
+// checkObjects says which objects were read and make no sense: what they would
+// change is not known.
+func checkObjects(s *scope) {
+	for _, d := range s.a.Unknowns() {
+		if part, _, ok := strings.Cut(d.What, ":"); ok && strings.HasPrefix(part, "cluster/") && s.snap.Part(part).Status.Known() {
+			s.unknown("", part, "%s", d.What)
+		}
 	}
 }
 

@@ -42,7 +42,7 @@ func readPolicies(snap *snapshot.Snapshot) (n *policy.NetworkPolicy, ips *k8s.IP
 	if _, err := snap.Pods(); err != nil {
 		return nil, nil, nil, err
 	}
-	if _, err := snap.NetworkPolicies(); err != nil {
+	if some, err := snap.NetworkPolicies(); err != nil && len(some) == 0 {
 		return nil, nil, nil, err
 	}
 	ips, problems = k8s.NewIPCache(snap)
