@@ -25,6 +25,8 @@ func wayCodes() []Code {
 		{"bridge/port-state", "A bridge port is not in the forwarding state.", "Bring the port's device up; look at STP."},
 		{"bundle/part-missing", "A part of the bundle was not read when it was collected.", "Collect it again and merge it, if an answer needs it."},
 		{"cluster/node-not-ready", "The node that the packet crosses reports that it is not ready.", "Look at the node's conditions."},
+		{"cni/broken", "The configuration of the network plugin cannot be read, or lacks what the plugin needs.", "Correct it, and restart the CNI agent of the nodes."},
+		{"cni/contradiction", "Two records of the network plugin say different things: its configuration, what it left on a node, what it tells other nodes.", "Restart the CNI agent of the node, which writes them anew."},
 		{"cni/leftover", "A node has configuration, annotations or devices of a network plugin that it does not use.", "Remove what is left of it, once no pod of its network runs on the node."},
 		{"cni/mismatch", "The CNI configuration that a node's runtime uses is of another network than the agent that runs there.", "Remove the configuration that is no longer meant, or start the agent that belongs to it."},
 		{"conntrack/full", "The connection tracking table has no room for another connection, so the first packet of each is dropped.", "Raise net.netfilter.nf_conntrack_max, or find out who opens so many connections."},

@@ -3,6 +3,9 @@ package plugin
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -43,5 +46,38 @@ func CheckMasquerade(r assertions.Reporter, ns *netstack.NetNS, p model.Packet, 
 			Message: fmt.Sprintf("packets of the node's pods leave by %s to the world with the pod's own address, which nobody there can answer", o.Dev),
 			Remedy:  remedy})
 		return
+	}
+}
+
+// CheckForward lets a node pass on a packet between pods of two nodes, q.Src to
+// q.Dst by q.IIf, and reports that the policy of a chain drops it. Rules that drop
+// it are somebody's will. remedy says who writes the rules that accept.
+func CheckForward(r assertions.Reporter, ns *netstack.NetNS, q route.Query, remedy string) {
+	p := model.Packet{Protocol: model.TCP, Src: netip.AddrPortFrom(q.Src, netstack.EphemeralPort), Dst: netip.AddrPortFrom(q.Dst, 80)}
+	for _, o := range ns.Input(p, q.IIf, ns.Alone()) {
+		at := slices.IndexFunc(o.Trace, func(s model.Step) bool { return s.Action == "policy drop" })
+		if o.Code != "netfilter/drop" || len(o.Doubts) > 0 || at < 0 {
+			continue
+		}
+		r.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: o.Code, Evidence: o.Evidence,
+			Message: fmt.Sprintf("what comes in by %s from pods to pods of another node is dropped by the policy of %s, and no rule before it accepts it", q.IIf, o.Trace[at].Where), Remedy: remedy})
+		return
+	}
+}
+
+// CheckPodMTU reports pods that send larger packets than get to the pods of
+// other nodes in one piece: their device has an MTU above limit. why says where
+// the limit is from.
+func CheckPodMTU(env Env, r assertions.Reporter, pods []*corev1.Pod, limit int, why string) {
+	for _, pod := range pods {
+		place, ns := podPlace(env, pod)
+		if ns == nil {
+			continue
+		}
+		if dev, ok := ns.FIB.DeviceOwning(PodIPs(pod)[0]); ok && dev.MTU > limit {
+			r.Report(model.Suspicion{On: env.HopOf(place), Level: model.SuspicionLevelWarning, Code: "mtu/too-small", Evidence: ns.DeviceEvidence(dev),
+				Message: fmt.Sprintf("pod %s/%s sends packets of up to %d bytes, and no more than %d get to other nodes: %s", pod.Namespace, pod.Name, dev.MTU, limit, why),
+				Remedy:  fmt.Sprintf("Give pods an MTU of at most %d, and recreate those that have a larger one.", limit)})
+		}
 	}
 }

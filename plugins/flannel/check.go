@@ -12,25 +12,27 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
-	"github.com/pathsnap/pathsnap/analyze/topology"
-	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // CheckNode implements [plugin.Checker].
 func (f *flannel) CheckNode(r assertions.Reporter, node string) {
-	ns := f.env.Atlas.NetNS(topology.Place{Base: "nodes/" + node, Netns: nodedump.HostNetns})
+	ns := f.netns(node)
+	c := &checkup{fabric: &fabric{flannel: f, node: &k8s.NodeInfo{NodeName: node}}, to: r, ns: ns,
+		assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
+	if own, ok := f.env.IPCache.GetNodeFromName(node); ok {
+		c.checkRecords(own)
+	}
 	if ns == nil {
 		return
 	}
-	c := &checkup{fabric: &fabric{flannel: f, node: &k8s.NodeInfo{NodeName: node}}, to: r, ns: ns,
-		assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
 	c.bridged = c.checkPods()
-	c.checkHairpin()
-	c.checkVTEP()
 	for _, peer := range f.census().Peers(node) {
 		c.checkPeer(peer)
 	}
-	c.checkMasquerade()
+	c.checkMTU()
+	for _, local := range c.locals {
+		c.checkMasquerade(local)
+	}
 }
 
 // A checkup is a check of one node.
@@ -39,8 +41,35 @@ type checkup struct {
 	to      assertions.Reporter
 	ns      *netstack.NetNS
 	assert  *assertions.NetstackAssertion
-	local   netip.Addr // of a pod of the node, invalid if there is none
-	bridged bool       // the bridge of the pods is up
+	locals  []netip.Addr // of a pod of the node, one of each family
+	bridged bool         // the bridge of the pods is up
+}
+
+// checkRecords asserts what flannel's own records say of a node.
+func (c *checkup) checkRecords(own *corev1.Node) {
+	if c.facts.broken != nil && c.census().Nodes[0].Name == own.Name {
+		c.assert.Fail("cni/broken", c.facts.file, "Correct net-conf.json, and restart flanneld on every node.", "net-conf.json cannot be read: %v", c.facts.broken)
+	}
+	c.truthful(c.assert, own)
+	if got, want := annotation(own, "backend-type"), c.facts.Backend.Type; got != "" && want != "" && got != want {
+		c.assert.Fail("cni/contradiction", nodesFile, "Restart flanneld on the node, which reads net-conf.json when it starts.",
+			"flanneld of node %s runs with the backend %s (annotation backend-type), and net-conf.json says %s", own.Name, got, want)
+	}
+	c.checkRanges(own)
+}
+
+// checkRanges asserts that the node has a range for its pods, in the network.
+func (c *checkup) checkRanges(own *corev1.Node) {
+	cidrs := c.env.IPCache.GetNodePodCIDRs(own.Name)
+	if len(cidrs) == 0 && len(c.records(own.Name).env) == 0 {
+		c.assert.Fail("cni/broken", nodesFile, "See that kube-controller-manager runs with --allocate-node-cidrs, and has ranges left.", "node %s has no podCIDR: flanneld does not start without one", own.Name)
+	}
+	for _, cidr := range cidrs {
+		if whole := c.network(cidr.Addr(), netip.Prefix{}); c.facts.file != "" && c.facts.broken == nil && cidr.Addr().Is4() && !whole.IsValid() {
+			c.assert.Fail("cni/contradiction", nodesFile, "Give net-conf.json the Network that the nodes' ranges are from, and restart flanneld.",
+				"the podCIDR %s of node %s lies outside of flannel's Network %s: flanneld does not start with it", cidr, own.Name, c.facts.Network)
+		}
+	}
 }
 
 // checkPods asserts the bridge, the pods' cables and the route to them, and
@@ -50,113 +79,95 @@ func (c *checkup) checkPods() bool {
 	if len(pods) == 0 {
 		return false
 	}
-	bridged := c.assert.AssertDevice(c.facts.bridge, "the bridge of the pods")
-	routed := true
+	bridged := false
 	for _, pod := range pods {
-		if plugin.AssertPodDevice(c.env, c.assert, pod, "eth0") && bridged {
-			plugin.AssertPodPort(c.env, c.assert, pod, "eth0", c.facts.bridge)
-		}
+		plugin.AssertBridged(c.env, c.assert, pod, "eth0", c.bridge())
 		for _, ip := range plugin.PodIPs(pod) {
-			cidr, ok := c.podCIDR(c.node.NodeName, ip)
-			if !ok {
-				continue
-			}
-			c.local = ip
-			if bridged && routed {
-				routed = c.assert.AssertRoute(route.Query{IIf: c.facts.bridge}, assertions.Way{Dst: ip, To: cidr, Dev: c.facts.bridge})
+			if _, ok := c.podCIDR(c.node.NodeName, ip); ok && !c.local(ip).IsValid() {
+				c.locals = append(c.locals, ip)
 			}
 		}
+	}
+	if dev, ok := c.ns.Device(c.bridge()); ok {
+		bridged = netstack.Up(dev)
+	}
+	if bridged && c.records(c.node.NodeName).cni.HairpinMode {
+		plugin.CheckHairpin(c.to, c.ns, c.bridge())
 	}
 	return bridged
 }
 
-// checkHairpin asserts that ports of the bridge send back by where a packet came
-// in, if the configuration says so: a pod reaches itself by a Service that way.
-func (c *checkup) checkHairpin() {
-	bridge, ok := c.ns.Device(c.facts.bridge)
-	if !ok || !c.facts.hairpin || !c.bridged {
-		return
-	}
-	for _, port := range c.ns.Ports(bridge.Name) {
-		if port.Kind == "veth" && port.Port != nil && !port.Port.Hairpin {
-			c.to.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "bridge/hairpin", Evidence: c.ns.DeviceEvidence(port),
-				Message: fmt.Sprintf("hairpin mode of port %s of bridge %s is off, so that its pod cannot reach itself by a Service", port.Name, bridge.Name),
-				Remedy:  fmt.Sprintf("bridge link set dev %s hairpin on", port.Name)})
-		}
-	}
-}
-
-// checkVTEP asserts that no other node's tunnel has the hardware address of this
-// one's: machines that were cloned do.
-func (c *checkup) checkVTEP() {
-	own, ok := c.env.IPCache.GetNodeFromName(c.node.NodeName)
-	if !ok || c.facts.backend != "vxlan" || vtepMAC(own) == "" {
-		return
-	}
-	for _, peer := range c.census().Peers(own.Name) {
-		if vtepMAC(peer) == vtepMAC(own) {
-			c.to.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "address/duplicate", Evidence: "cluster/nodes.yaml",
-				Message: fmt.Sprintf("the tunnels of nodes %s and %s have the same hardware address %s", min(own.Name, peer.Name), max(own.Name, peer.Name), vtepMAC(own)),
-				Remedy:  "Give one of the machines its own /etc/machine-id, delete its " + c.facts.device() + " and restart flanneld there."})
-		}
-	}
-}
-
-// checkPeer asserts the way to another node's pods, that no policy rule leads
-// packets elsewhere, and that what comes from there is let in.
-func (c *checkup) checkPeer(peer *corev1.Node) {
-	far := c.member(peer.Name)
-	if !far.IsValid() {
-		return
-	}
-	c.Remote(c.assert, far, peer)
-	dev := c.arrivalDevice(peer)
-	if _, ok := c.ns.Device(dev); !ok || !c.local.IsValid() || !c.bridged {
-		return
-	}
-	c.assert.AssertMainTable(route.Query{Src: c.local, Dst: far, IIf: c.facts.bridge})
-	plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: far, Dst: c.local, IIf: dev})
-	plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: c.local, Dst: far, IIf: c.facts.bridge})
-}
-
-// member is an address of a node's pod network: a pod's, or else the first that
-// a pod may have; invalid if the node has no range.
-func (f *flannel) member(node string) netip.Addr {
-	cidrs := f.env.IPCache.GetNodePodCIDRs(node)
-	for _, pod := range f.census().Pods(node) {
-		for _, ip := range plugin.PodIPs(pod) {
-			for _, c := range cidrs {
-				if c.Contains(ip) && ip.Is4() {
-					return ip
-				}
-			}
-		}
-	}
-	for _, c := range cidrs {
-		if c.Addr().Is4() {
-			return c.Masked().Addr().Next()
+// local is an address of the node's pods of the family of like, invalid if none
+// is known.
+func (c *checkup) local(like netip.Addr) netip.Addr {
+	for _, ip := range c.locals {
+		if ip.Is4() == like.Is4() {
+			return ip
 		}
 	}
 	return netip.Addr{}
 }
 
-// arrivalDevice is where packets of another node's pods come in, "" if that is
-// not known.
-func (c *checkup) arrivalDevice(peer *corev1.Node) string {
-	if c.facts.backend == "vxlan" && !c.facts.direct {
-		return c.facts.device()
+// checkPeer asserts the way to another node's pods, that no policy rule leads
+// packets elsewhere, and that what comes from there is let in and passed on.
+func (c *checkup) checkPeer(peer *corev1.Node) {
+	c.checkTwin(peer)
+	for _, like := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		far, local := c.census().Member(&c.env, peer.Name, like), c.local(like)
+		if !far.IsValid() {
+			continue
+		}
+		c.Remote(c.assert, far, peer)
+		cidr, _ := c.podCIDR(peer.Name, far)
+		l, ok := c.lane(peer, far, cidr)
+		if _, there := c.ns.Device(l.Dev); !ok || !there || !local.IsValid() || !c.bridged {
+			continue
+		}
+		out, in := route.Query{Src: local, Dst: far, IIf: c.bridge()}, route.Query{Src: far, Dst: local, IIf: l.Dev}
+		c.assert.AssertMainTable(out)
+		for _, q := range []route.Query{in, out} {
+			plugin.CheckArrival(c.env, c.to, c.ns, q)
+			plugin.CheckForward(c.to, c.ns, q, "Restart flanneld on the node, which writes the rules that accept (FLANNEL-FWD).")
+		}
 	}
-	if c.facts.backend != "host-gw" {
-		return ""
+}
+
+// checkTwin asserts that another node's tunnel does not have the hardware address
+// of this one's: machines that were cloned do.
+func (c *checkup) checkTwin(peer *corev1.Node) {
+	own, ok := c.env.IPCache.GetNodeFromName(c.node.NodeName)
+	if !ok || vtep(own, false).VtepMAC == "" || vtep(own, false).VtepMAC != vtep(peer, false).VtepMAC {
+		return
 	}
-	dev, _ := plugin.DeviceToward(c.env, c.node.NodeName, c.cfg.HostInterface, publicIP(peer))
-	return dev
+	c.assert.Fail("address/duplicate", nodesFile, "Give one of the machines its own /etc/machine-id, delete its "+c.tunnel("vxlan", own.Name, false)+" and restart flanneld there.",
+		"the tunnels of nodes %s and %s have the same hardware address %s", min(own.Name, peer.Name), max(own.Name, peer.Name), vtep(own, false).VtepMAC)
+}
+
+// checkMTU asserts that pods send no larger packets to other nodes than the
+// backend leaves of the MTU of the node's device. An option says otherwise, and MTU in
+// net-conf.json gives it less.
+func (c *checkup) checkMTU() {
+	own, ok := c.env.IPCache.GetNodeFromName(c.node.NodeName)
+	backend := c.backend(c.node.NodeName)
+	if !ok || backend == "alloc" || backend == "" {
+		return
+	}
+	limit, why := c.cfg.PodMTU, "--flannel-pod-mtu"
+	if below, found := c.ns.FIB.DeviceOwning(publicIP(own, false)); limit == 0 && found {
+		limit, why = below.MTU-overhead(backend), fmt.Sprintf("%s has an MTU of %d, of which the backend %s takes %d", below.Name, below.MTU, backend, overhead(backend))
+		if mtu := c.facts.Backend.MTU; mtu > 0 && mtu < below.MTU {
+			limit, why = mtu-overhead(backend), fmt.Sprintf("net-conf.json gives the backend %s an MTU of %d, of which it takes %d", backend, mtu, overhead(backend))
+		}
+	}
+	if limit > 0 {
+		plugin.CheckPodMTU(c.env, c.to, c.census().Pods(c.node.NodeName), limit, why)
+	}
 }
 
 // checkMasquerade asserts that a packet of a pod to the world leaves with the
 // node's address.
-func (c *checkup) checkMasquerade() {
-	if p := plugin.Outside(c.local); c.local.IsValid() && c.bridged && c.Masquerades(p) {
-		plugin.CheckMasquerade(c.to, c.ns, p, c.facts.bridge, "Restart flanneld on the node, which writes the masquerade rules.")
+func (c *checkup) checkMasquerade(local netip.Addr) {
+	if p := plugin.Outside(local); local.Is4() && c.bridged && c.Masquerades(p) {
+		plugin.CheckMasquerade(c.to, c.ns, p, c.bridge(), "Restart flanneld on the node, which writes the masquerade rules.")
 	}
 }

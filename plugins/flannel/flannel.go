@@ -3,14 +3,12 @@ package flannel
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
-	"github.com/pathsnap/pathsnap/snapshot"
 )
 
 // Descriptor returns a new description of flannel with default options.
@@ -18,11 +16,11 @@ func Descriptor() *plugin.Descriptor {
 	cfg := &Config{IPMasq: true}
 	return &plugin.Descriptor{
 		Name:   "flannel",
-		Doc:    "flannel with the vxlan or host-gw backend",
+		Doc:    "flannel with the backends vxlan (also DirectRouting), host-gw, wireguard, ipip and alloc",
 		Config: cfg,
 		Detect: marks(),
 		New: func(env plugin.Env) (plugin.Plugin, error) {
-			return &flannel{env: env, cfg: cfg, facts: read(env.Snapshot, cfg), census: sync.OnceValue(func() plugin.Census { return plugin.Count(env) })}, nil
+			return &flannel{env: env, cfg: cfg, facts: read(env.Snapshot), known: &sync.Map{}, census: sync.OnceValue(func() plugin.Census { return plugin.Count(env) })}, nil
 		},
 	}
 }
@@ -44,23 +42,12 @@ func marks() []plugin.Marks {
 	}}
 }
 
-// nodeFile finds what flanneld leaves on a node: its subnet.env.
-func nodeFile(snap *snapshot.Snapshot) (string, bool) {
-	for _, node := range snap.NodeNames() {
-		for _, name := range snap.Files(node) {
-			if strings.HasSuffix(name, "flannel/subnet.env") {
-				return name, true
-			}
-		}
-	}
-	return "", false
-}
-
 // flannel implements [plugin.Plugin].
 type flannel struct {
 	env    plugin.Env
 	cfg    *Config
 	facts  facts
+	known  *sync.Map            // records of nodes, as they are asked for
 	census func() plugin.Census // of who lives where, taken when somebody asks
 }
 

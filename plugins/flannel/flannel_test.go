@@ -2,6 +2,8 @@ package flannel
 
 import (
 	"flag"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,24 +32,41 @@ func config(net, cni string) *corev1.ConfigMap {
 		Data: map[string]string{"net-conf.json": net, "cni-conf.json": cni}}
 }
 
-func TestFacts(t *testing.T) {
+func TestParseNetConf(t *testing.T) {
 	for _, tt := range []struct {
-		name, net, cni string
-		cfg            Config
-		want           facts
+		name, text string
+		want       string // "TYPE VNI DIRECT", then what is wrong
 	}{
-		{"vxlan", `{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}`, "", Config{}, facts{backend: "vxlan", vni: 1, bridge: "cni0"}},
-		{"a name that contains vxlan is not vxlan", `{"Network":"10.244.0.0/16","Name":"no-vxlan","Backend":{"Type":"host-gw"}}`, "", Config{}, facts{backend: "host-gw", vni: 1, bridge: "cni0"}},
-		{"VNI and DirectRouting", `{"Backend":{"Type":"vxlan","VNI":4096,"DirectRouting":true}}`, "", Config{}, facts{backend: "vxlan", vni: 4096, direct: true, bridge: "cni0"}},
-		{"another bridge", `{"Backend":{"Type":"vxlan"}}`, `{"plugins":[{"type":"flannel","delegate":{"bridge":"kube-bridge"}}]}`, Config{}, facts{backend: "vxlan", vni: 1, bridge: "kube-bridge"}},
-		{"hairpin mode", `{"Backend":{"Type":"vxlan"}}`, `{"plugins":[{"type":"flannel","delegate":{"hairpinMode":true}}]}`, Config{Bridge: "br9"}, facts{backend: "vxlan", vni: 1, bridge: "br9", hairpin: true}},
-		{"options come first", `{"Backend":{"Type":"vxlan"}}`, "", Config{Backend: "host-gw", Bridge: "br9"}, facts{backend: "host-gw", vni: 1, bridge: "br9"}},
-		{"broken JSON tells nothing", `{"Backend":{"Type":"vxlan"`, "", Config{}, facts{vni: 1, bridge: "cni0"}},
+		{"vxlan", `{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}`, "vxlan 0 false"},
+		{"a name that contains vxlan is not vxlan", `{"Network":"10.244.0.0/16","Name":"no-vxlan","Backend":{"Type":"host-gw"}}`, "host-gw 0 false"},
+		{"fields in any case", `{"network":"10.244.0.0/16","backend":{"type":"vxlan","vni":4096,"directRouting":true}}`, "vxlan 4096 true"},
+		{"no backend is udp", `{"Network":"10.244.0.0/16"}`, "udp 0 false"},
+		{"IPv6 alone", `{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/48","Backend":{"Type":"host-gw"}}`, "host-gw 0 false"},
+		{"no network", `{"Backend":{"Type":"vxlan"}}`, `vxlan 0 false: Network: netip.ParsePrefix(""): no '/'`},
+		{"no IPv6 network", `{"EnableIPv6":true,"Network":"10.244.0.0/16","IPv6Network":"fd00::","Backend":{"Type":"vxlan"}}`, `vxlan 0 false: IPv6Network: netip.ParsePrefix("fd00::"): no '/'`},
+		{"broken", `{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"`, ` 0 false: unexpected end of JSON input`},
+		{"a number for a word", `{"Network":"10.244.0.0/16","Backend":{"Type":1}}`, ` 0 false: json: cannot unmarshal number`},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got := read(bundle(t, "configmaps", config(tt.net, tt.cni)), &tt.cfg)
-			require.Equal(t, tt.want, got)
-		})
+		conf, err := parseNetConf(tt.text)
+		got := fmt.Sprintf("%s %d %t", conf.Backend.Type, conf.Backend.VNI, conf.Backend.DirectRouting)
+		if err != nil {
+			got += ": " + err.Error()
+		}
+		require.True(t, strings.HasPrefix(got, tt.want), "%s: %s", tt.name, got)
+		require.Equal(t, strings.Contains(tt.want, ":"), err != nil, tt.name)
+	}
+}
+
+func TestParseCNI(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"plugins":[{"type":"flannel","delegate":{"bridge":"kube-bridge","hairpinMode":true,"mtu":1400}},{"type":"portmap"}]}`: "kube-bridge true 1400 true",
+		`{"type":"flannel"}`:                        " false 0 true",
+		`{"plugins":[{"type":"bridge"}]}`:           " false 0 false",
+		`{"type":"flannel","delegate":{"mtu":"x"}}`: " false 0 false",
+		`{`: " false 0 false",
+	} {
+		d, ok := parseCNI([]byte(text))
+		require.Equal(t, want, fmt.Sprint(d.Bridge, " ", d.HairpinMode, " ", d.MTU, " ", ok), text)
 	}
 }
 
@@ -84,7 +103,6 @@ func TestShownByANode(t *testing.T) {
 	s, err := w.Snapshot()
 	require.NoError(t, err)
 	require.Equal(t, "/run/flannel/subnet.env", plugin.Detect(s, []*plugin.Descriptor{Descriptor()}).Of("n1").Evidence())
-	require.Equal(t, "vxlan", read(s, &Config{}).backend)
 }
 
 func TestConfig(t *testing.T) {
@@ -95,14 +113,22 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, d.Config.Validate())
 	require.NoError(t, fs.Parse([]string{"-flannel-backend", "udp"}))
 	require.ErrorContains(t, d.Config.Validate(), `--flannel-backend "udp"`)
+	require.NoError(t, fs.Parse([]string{"-flannel-backend", "", "-flannel-pod-mtu", "-1"}))
+	require.ErrorContains(t, d.Config.Validate(), "--flannel-pod-mtu -1")
 }
 
 func TestAnnotations(t *testing.T) {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
-		annotationPrefix + "backend-data": `{"VNI":1,"VtepMAC":"0a:00:00:00:00:01"}`, annotationPrefix + "public-ip": "192.0.2.1"}}}
-	require.Equal(t, "0a:00:00:00:00:01", vtepMAC(n))
-	require.Equal(t, "192.0.2.1", publicIP(n).String())
+		annotationPrefix + "backend-data": `{"VNI":7,"VtepMAC":"0a:00:00:00:00:01"}`, annotationPrefix + "backend-v6-data": "broken",
+		annotationPrefix + "public-ip": "192.0.2.1", annotationPrefix + "public-ipv6": "2001:db8::1"}}}
+	require.Equal(t, "0a:00:00:00:00:01", vtep(n, false).VtepMAC)
+	require.Equal(t, 7, vtep(n, false).VNI)
+	require.Zero(t, vtep(n, true))
+	require.Zero(t, vtep(&corev1.Node{}, false))
+	require.Equal(t, "192.0.2.1 2001:db8::1", fmt.Sprint(publicIP(n, false), " ", publicIP(n, true)))
 	n.Annotations[annotationPrefix+"public-ip-overwrite"] = "192.0.2.9"
-	require.Equal(t, "192.0.2.9", publicIP(n).String())
-	require.Empty(t, vtepMAC(&corev1.Node{}))
+	require.Equal(t, "192.0.2.9", publicIP(n, false).String())
+	n.Annotations = nil
+	n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "192.0.2.5"}, {Type: corev1.NodeInternalIP, Address: "192.0.2.6"}}
+	require.Equal(t, "192.0.2.6 invalid IP", fmt.Sprint(publicIP(n, false), " ", publicIP(n, true)))
 }
