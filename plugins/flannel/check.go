@@ -3,6 +3,7 @@ package flannel
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -51,6 +52,9 @@ func (c *checkup) checkRecords(own *corev1.Node) {
 		c.assert.Fail("cni/broken", c.facts.file, "Correct net-conf.json, and restart flanneld on every node.", "net-conf.json cannot be read: %v", c.facts.broken)
 	}
 	c.truthful(c.assert, own)
+	if slices.ContainsFunc(c.census().Nodes, func(n corev1.Node) bool { return managed(&n) }) {
+		c.registered(c.assert, own)
+	}
 	if got, want := annotation(own, "backend-type"), c.facts.Backend.Type; got != "" && want != "" && got != want {
 		c.assert.Fail("cni/contradiction", nodesFile, "Restart flanneld on the node, which reads net-conf.json when it starts.",
 			"flanneld of node %s runs with the backend %s (annotation backend-type), and net-conf.json says %s", own.Name, got, want)
@@ -117,10 +121,12 @@ func (c *checkup) checkPeer(peer *corev1.Node) {
 		if !far.IsValid() {
 			continue
 		}
-		c.Remote(c.assert, far, peer)
-		cidr, _ := c.podCIDR(peer.Name, far)
-		l, ok := c.lane(peer, far, cidr)
-		if _, there := c.ns.Device(l.Dev); !ok || !there || !local.IsValid() || !c.bridged {
+		l, ok := c.lane(peer, far)
+		if !ok {
+			continue
+		}
+		l.assert(c.assert, c.bridge())
+		if _, there := c.ns.Device(l.Dev); !there || !local.IsValid() || !c.bridged {
 			continue
 		}
 		out, in := route.Query{Src: local, Dst: far, IIf: c.bridge()}, route.Query{Src: far, Dst: local, IIf: l.Dev}

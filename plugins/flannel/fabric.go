@@ -27,13 +27,9 @@ func (f *fabric) LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
 // Remote implements [plugin.Fabric]: what the other node says of itself is true,
 // and the lane to it is there.
 func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, node *corev1.Node) {
-	f.truthful(f.there(a, node.Name), node)
 	f.compatible(a, node)
-	cidr, ok := f.podCIDR(node.Name, ip)
-	if !ok {
-		return
-	}
-	if l, ok := f.lane(node, ip, cidr); ok {
+	f.truthful(f.there(a, node.Name), node)
+	if l, ok := f.lane(node, ip); ok {
 		l.assert(a, f.bridge())
 	}
 }
@@ -54,13 +50,10 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 	if own, ok := f.env.IPCache.GetNodeFromName(f.node.NodeName); ok {
 		f.truthful(a, own)
 	}
-	peer, ok := f.env.IPCache.GetNodeFromName(src.Spec.NodeName)
-	if !ok {
-		return
-	}
-	cidr, _ := f.podCIDR(peer.Name, ip)
-	if l, ok := f.lane(peer, ip, cidr); ok && l.tunnel {
-		a.AssertDevice(l.Dev, "flannel's tunnel device")
+	if peer, ok := f.env.IPCache.GetNodeFromName(src.Spec.NodeName); ok {
+		if l, ok := f.lane(peer, ip); ok && l.tunnel {
+			a.AssertDevice(l.Dev, "flannel's tunnel device")
+		}
 	}
 }
 

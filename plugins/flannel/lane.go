@@ -81,11 +81,15 @@ type lane struct {
 	public netip.Addr // where the other node is, invalid if that is not known
 }
 
-// lane returns the way of a packet to ip of another node, whose pods have cidr.
-// It is false if flannel has no say: the backend alloc leaves routes to others,
-// and what is not known has none.
-func (f *fabric) lane(peer *corev1.Node, ip netip.Addr, cidr netip.Prefix) (l lane, ok bool) {
+// lane returns the way of a packet to ip, of the range of another node's pods. It
+// is false if flannel has no say: the backend alloc leaves routes to others, and
+// what is not known has none.
+func (f *fabric) lane(peer *corev1.Node, ip netip.Addr) (l lane, ok bool) {
 	backend := f.backend(f.node.NodeName)
+	cidr, ok := f.podCIDR(peer.Name, ip)
+	if !ok {
+		return l, false
+	}
 	l = lane{Way: assertions.Way{Dst: ip, To: cidr, Dev: f.tunnel(backend, f.node.NodeName, ip.Is6())}, tunnel: true, public: publicIP(peer, ip.Is6())}
 	if backend == "host-gw" || f.direct(backend, l.public) {
 		l.tunnel, l.Via = false, l.public

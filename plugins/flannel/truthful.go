@@ -78,19 +78,21 @@ func onLink(dev *nodedump.Interface, ip netip.Addr) bool {
 	})
 }
 
+// registered asserts that a node where flanneld has been tells the others of
+// itself.
+func (f *flannel) registered(a *assertions.NetstackAssertion, node *corev1.Node) bool {
+	return managed(node) || f.records(node.Name).env == nil || a.Fail("cni/contradiction", nodesFile, "Restart flanneld on node "+node.Name+", which registers it.",
+		"node %s has no annotations of flannel's: flanneld of the other nodes ignores it, and writes no route to its pods", node.Name)
+}
+
 // compatible asserts that flanneld here takes notice of another node: it ignores
 // those that are not registered, and those with another backend.
 func (f *fabric) compatible(a *assertions.NetstackAssertion, peer *corev1.Node) {
 	own, ok := f.env.IPCache.GetNodeFromName(f.node.NodeName)
-	if !ok || !managed(own) {
+	if !ok || !managed(own) || !f.registered(f.there(a, peer.Name), peer) {
 		return
 	}
-	here, there := annotation(own, "backend-type"), annotation(peer, "backend-type")
-	switch {
-	case !managed(peer) && f.records(peer.Name).env != nil: // flanneld has been there
-		f.there(a, peer.Name).Fail("cni/contradiction", nodesFile, "Restart flanneld on node "+peer.Name+", which registers it.",
-			"node %s has no annotations of flannel's: flanneld of the other nodes ignores it, and writes no route to its pods", peer.Name)
-	case managed(peer) && here != there && here != "" && there != "":
+	if here, there := annotation(own, "backend-type"), annotation(peer, "backend-type"); managed(peer) && here != there && here != "" && there != "" {
 		f.there(a, peer.Name).Fail("cni/contradiction", nodesFile, "Restart flanneld on the nodes that have the wrong backend; net-conf.json says "+f.facts.Backend.Type+".",
 			"node %s has the backend %s and node %s %s: flanneld ignores nodes of another backend", peer.Name, there, own.Name, here)
 	}
