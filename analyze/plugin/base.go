@@ -155,7 +155,7 @@ func (n *BasePluginNode) fromPod(p model.Packet) bool {
 // anything about the packet.
 func (n *BasePluginNode) judge(w passage, meant []model.Transmission, opinion bool) {
 	findings := n.Findings.take()
-	diverged := opinion && astray(w, meant)
+	diverged := opinion && astray(w, meant) && !n.tunnelled(w, meant)
 	level := model.SuspicionLevelWarning
 	if diverged {
 		level = model.SuspicionLevelFatal
@@ -213,6 +213,18 @@ func astray(w passage, meant []model.Transmission) bool {
 		return wiring(o.Code)
 	}
 	return !slices.ContainsFunc(meant, func(t model.Transmission) bool { return t.NextHop == w.transmission.NextHop })
+}
+
+// tunnelled reports whether the packet left inside of another one that goes to
+// the node that it was meant to: routers may stand between.
+func (n *BasePluginNode) tunnelled(w passage, meant []model.Transmission) bool {
+	if w.transmission == nil || w.transmission.Link.Packet.Encap == nil {
+		return false
+	}
+	node, ok := n.IPCache.GetNodeNameFromIP(w.transmission.Link.Packet.Dst.Addr())
+	return ok && slices.ContainsFunc(meant, func(t model.Transmission) bool {
+		return t.NextHop == model.Hop{Type: model.NetNodeTypeNode, ID: node}
+	})
 }
 
 // wiring reports whether a code says that the way itself is broken.

@@ -63,7 +63,11 @@ func (h *Host) ToPod(upstream *model.Link, dst model.Endpoint, _ model.Protocol,
 
 // ToHost implements [SimplePluginNode].
 func (h *Host) ToHost(_ *model.Link, dst model.Endpoint, _ model.Protocol, node *corev1.Node) ([]model.Transmission, error) {
+	before := len(h.findings.list)
 	h.Remote(h.assert(), dst.IP, node)
+	if main := h.reality.NS.FIB.InTable(route.TableMain, route.Query{Dst: dst.IP}); main.Via.IsValid() && len(h.findings.list) == before {
+		return nil, ErrNoOpinion // routers stand between
+	}
 	return toward(model.Hop{Type: model.NetNodeTypeNode, ID: node.Name}), nil
 }
 
