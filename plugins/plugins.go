@@ -4,6 +4,7 @@ package plugins
 
 import (
 	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/plugins/calico"
 	"github.com/pathsnap/pathsnap/plugins/flannel"
 	"github.com/pathsnap/pathsnap/plugins/linux"
 )
@@ -12,6 +13,7 @@ import (
 func All() []*plugin.Descriptor {
 	return []*plugin.Descriptor{
 		flannel.Descriptor(),
+		calico.Descriptor(),
 		linux.Descriptor(), // the last: it takes what the others leave
 	}
 }

@@ -20,6 +20,8 @@ func wayCodes() []Code {
 	return []Code{
 		{"address/duplicate", "Two pods, nodes or Services have the same address.", "Recreate all but one, and see how the address was given out twice."},
 		{"address/overlap", "Ranges of addresses overlap that must not: of the nodes' pods, of Services, of the nodes' own network.", "Choose other ranges."},
+		{"address/wrong", "The network knows a node or a pod by an address that is not right for it.", "Correct what the network's agent is told, and restart it; recreate the pod."},
+		{"bgp/not-established", "A BGP session of a node is not up, so that it learns no routes from the other end.", "See that the agent runs at both ends, and that TCP port 179 is open between them."},
 		{"bridge/hairpin", "A packet must leave its bridge by the port it came in by, and the port's hairpin mode is off.", "Turn hairpin mode of the bridge port on (hairpinMode in the CNI configuration)."},
 		{"bridge/no-master", "A device that should be a port of a bridge is not.", "Put the device back into its bridge, or recreate the pod."},
 		{"bridge/port-state", "A bridge port is not in the forwarding state.", "Bring the port's device up; look at STP."},
@@ -49,6 +51,7 @@ func wayCodes() []Code {
 		{"netfilter/mixed-backends", "Packets meet rules of both backends of iptables, of which each tool shows only its own.", "Move the rules to one backend."},
 		{"netfilter/reject", "A rule rejects the packet.", "Remove the rule, or put an exception before it."},
 		{"odd/modules", "A node's kernel has other modules loaded than those of the nodes that it ought to be like.", "Load the modules as on the other nodes."},
+		{"network/not-checked", "What the network needs of a node was not checked: eBPF programs do its work, which no dump shows.", "Ask the network's own tools on the node."},
 		{"odd/mtu", "A node has other MTUs than the nodes that it should be like.", "Make the MTUs agree."},
 		{"odd/routes", "A node has other routes or policy rules than the nodes that it should be like.", "Restart what writes these routes on the node."},
 		{"odd/rules", "A node has rules that the nodes that it should be like have not, or lacks rules that they have.", "See who wrote the rules; restart kube-proxy and the CNI agent if they are theirs."},

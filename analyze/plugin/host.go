@@ -34,7 +34,7 @@ func NewNode(env Env, node *k8s.NodeInfo, fabric Fabric, as func(*Host) SimplePl
 	if node.Info == nil {
 		return NewAbsent(hop, node.Missing), nil
 	}
-	place := placeOf(node.NodeName)
+	place := PlaceOf(node.NodeName)
 	ns := env.Atlas.NetNS(place)
 	if ns == nil {
 		return NewAbsent(hop, node.Missing), nil

@@ -19,7 +19,7 @@ func NewPlain(env Env, hop model.Hop, place topology.Place, ns *netstack.NetNS) 
 
 // NewPlainPod returns the vertex of a pod that may have any devices and routes.
 func NewPlainPod(env Env, pod *k8s.Pod) (model.NetNodeAction, error) {
-	hop, place := model.PodHop(pod.Namespace, pod.PodName), topology.Place{Base: placeOf(pod.NodeName).Base, Netns: pod.Netns}
+	hop, place := model.PodHop(pod.Namespace, pod.PodName), topology.Place{Base: PlaceOf(pod.NodeName).Base, Netns: pod.Netns}
 	if ns := env.Atlas.NetNS(place); pod.Info != nil && ns != nil {
 		return NewPlain(env, hop, place, ns), nil
 	}

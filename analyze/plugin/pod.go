@@ -29,7 +29,7 @@ type Uplink func(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip.Addr)
 // called ifName.
 func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string, uplink Uplink) (model.NetNodeAction, error) {
 	hop := model.PodHop(pod.Namespace, pod.PodName)
-	place := topology.Place{Base: placeOf(pod.NodeName).Base, Netns: pod.Netns}
+	place := topology.Place{Base: PlaceOf(pod.NodeName).Base, Netns: pod.Netns}
 	if pod.Info == nil {
 		return NewAbsent(hop, pod.Missing), nil
 	}
@@ -114,7 +114,7 @@ func (s *SimpleVEthPod) assertUplink(dst netip.Addr) {
 	}
 }
 
-// placeOf is the place of a node's own namespace.
-func placeOf(node string) topology.Place {
+// PlaceOf is the place of a node's own namespace.
+func PlaceOf(node string) topology.Place {
 	return topology.Place{Base: "nodes/" + node, Netns: nodedump.HostNetns}
 }

@@ -194,7 +194,7 @@ func (r *Reality) outside(link *model.Link, o netstack.Outcome) model.Transmissi
 		link.Type = model.LinkVeth
 		return model.Transmission{NextHop: model.PodHop(pod.Namespace, pod.Name), Link: link}
 	}
-	if node, ok := r.env.IPCache.GetNodeNameFromIP(o.NextHop); ok && r.env.Atlas.NetNS(placeOf(node)) == nil {
+	if node, ok := r.env.IPCache.GetNodeNameFromIP(o.NextHop); ok && r.env.Atlas.NetNS(PlaceOf(node)) == nil {
 		return model.Transmission{NextHop: model.Hop{Type: model.NetNodeTypeNode, ID: node}, Link: link}
 	}
 	link.Type = model.LinkExternal

@@ -10,6 +10,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/topology"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // AssertPodDevice asserts, in the pod's own namespace, that its device is up.
@@ -20,16 +21,21 @@ func AssertPodDevice(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, 
 
 // PodEnd finds the node's end of a pod's veth.
 func PodEnd(env Env, pod *corev1.Pod, ifName string) (dev string, ok bool) {
-	place, ns := podPlace(env, pod)
-	if ns == nil {
-		return "", false
-	}
-	own, ok := ns.Device(ifName)
+	own, ok := PodDevice(env, pod, ifName)
 	if !ok {
 		return "", false
 	}
+	place, _ := podPlace(env, pod)
 	end, ok := env.Topology.Peer(place, own)
 	return end.Dev, ok && end.Place == place.Host()
+}
+
+// PodDevice returns a pod's device, if the pod's namespace was collected.
+func PodDevice(env Env, pod *corev1.Pod, ifName string) (*nodedump.Interface, bool) {
+	if _, ns := podPlace(env, pod); ns != nil {
+		return ns.Device(ifName)
+	}
+	return nil, false
 }
 
 // AssertPodPort asserts that the node's end of the pod's veth is a port of a
@@ -54,7 +60,7 @@ func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
 	if given != "" {
 		return given, true
 	}
-	ns := env.Atlas.NetNS(placeOf(node))
+	ns := env.Atlas.NetNS(PlaceOf(node))
 	if ns == nil || !ip.IsValid() {
 		return "", false
 	}

@@ -33,8 +33,12 @@ func pluginFlag(category string, f *flag.Flag) cli.Flag {
 			Action: func(_ *cli.Context, v bool) error { return setPluginFlag(f, strconv.FormatBool(v)) },
 		}
 	}
+	shown := f.DefValue
+	if shown == "0" { // of a number that the bundle tells
+		shown = ""
+	}
 	return &cli.StringFlag{
-		Name: f.Name, Usage: f.Usage, Category: category, DefaultText: f.DefValue,
+		Name: f.Name, Usage: f.Usage, Category: category, DefaultText: shown,
 		Action: func(_ *cli.Context, v string) error { return setPluginFlag(f, v) },
 	}
 }

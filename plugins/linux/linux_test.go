@@ -49,8 +49,6 @@ func seen(t *testing.T, kind, what string) *plugin.NodeNetwork {
 func TestMarks(t *testing.T) {
 	tested := map[string]bool{}
 	for _, tt := range []struct{ cni, kind, what, saw string }{
-		{"calico", "set", "calico-node", "DaemonSet net/calico-node"},
-		{"calico", "conf", `{"plugins": [{"type": "calico"}, {"type": "portmap"}]}`, "CNI configuration 10-x.conflist of type calico"},
 		{"terway", "set", "terway-eniip", "DaemonSet net/terway-eniip"},
 		{"cilium", "set", "cilium", "DaemonSet net/cilium"},
 		{"cilium", "image", "quay.io/cilium/cilium:v1.16.0", "DaemonSet net/agent"},

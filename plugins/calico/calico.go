@@ -1,0 +1,74 @@
+package calico
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/k8s"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/snapshot"
+)
+
+// Descriptor returns a new description of Calico with default options.
+func Descriptor() *plugin.Descriptor {
+	cfg := &Config{}
+	return &plugin.Descriptor{
+		Name:   "calico",
+		Doc:    "Calico with IPIP, VXLAN, WireGuard or no encapsulation",
+		Config: cfg,
+		Detect: marks(),
+		New:    func(env plugin.Env) (plugin.Plugin, error) { return open(env, cfg), nil },
+	}
+}
+
+// marks are by what Calico is known. That its agent runs does not say that it is
+// the network: others bring it along for policies, and say so.
+func marks() []plugin.Marks {
+	return []plugin.Marks{{
+		Sets:        []string{"calico-node"},
+		Images:      []string{"calico/node", "*calico-node"},
+		Configs:     []string{"*-calico.conflist"},
+		Types:       []string{"calico"},
+		Annotations: []string{annotationPrefix + "IPv4Address", annotationPrefix + "IPv4*TunnelAddr"},
+		ConfigMaps:  []string{"calico-config"},
+		Resources:   []string{"ippools." + snapshot.CalicoStored, "ippools." + snapshot.CalicoAPI},
+		Devices:     []string{"cali*", vxlanDevice, wireguard},
+	}}
+}
+
+// calico implements [plugin.Plugin].
+type calico struct {
+	env    plugin.Env
+	cfg    *Config
+	facts  func() *facts // both are read when somebody asks
+	census func() plugin.Census
+}
+
+func open(env plugin.Env, cfg *Config) *calico {
+	return &calico{env: env, cfg: cfg,
+		facts:  sync.OnceValue(func() *facts { return read(env.Snapshot) }),
+		census: sync.OnceValue(func() plugin.Census { return plugin.Count(env) })}
+}
+
+// CreatePod implements [plugin.Plugin].
+func (c *calico) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
+	return plugin.NewSimpleVEthPod(c.env, pod, ifName, c.uplink)
+}
+
+// uplink asserts the node's side of a pod's veth, and that somebody answers there
+// for the pods' gateway.
+func (c *calico) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, _ netip.Addr) {
+	f := &fabric{calico: c, node: pod.NodeName}
+	if pod.Object == nil || f.bpf() {
+		return
+	}
+	f.LocalPod(a, pod.Object)
+	f.assertGateway(a, pod.Object)
+}
+
+// CreateNode implements [plugin.Plugin].
+func (c *calico) CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error) {
+	return plugin.NewHost(c.env, node, &fabric{calico: c, node: node.NodeName})
+}

@@ -1,0 +1,212 @@
+package calico
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
+	"github.com/pathsnap/pathsnap/analyze/netstack/route"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
+)
+
+// CheckNode implements [plugin.Checker].
+func (c *calico) CheckNode(r assertions.Reporter, node string) {
+	ns := c.env.Atlas.NetNS(plugin.PlaceOf(node))
+	if ns == nil {
+		return
+	}
+	u := &checkup{fabric: &fabric{calico: c, node: node}, to: r, ns: ns,
+		assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
+	if u.bpf() {
+		u.assert.At(model.SuspicionLevelInfo).Fail("network/not-checked", "cluster/"+c.env.Snapshot.CalicoResource("felixconfigurations")+".yaml", "",
+			"Calico's eBPF data plane is on (bpfEnabled): what it needs of the node is not checked, and what becomes of packets at its programs is not known")
+		return
+	}
+	u.checkPods()
+	u.checkOwn()
+	for _, peer := range c.census().Peers(node) {
+		u.checkPeer(peer)
+	}
+	u.checkMTU()
+	if p := plugin.Outside(u.local); u.local.IsValid() && u.Masquerades(p) {
+		plugin.CheckMasquerade(r, ns, p, u.from, "Restart calico-node on the node, which writes the rules and sets of natOutgoing.")
+	}
+}
+
+// A checkup is a check of one node.
+type checkup struct {
+	*fabric
+	to     assertions.Reporter
+	ns     *netstack.NetNS
+	assert *assertions.NetstackAssertion
+	local  netip.Addr // of a pod of the node, invalid if there is none
+	from   string     // the node's end of its veth
+}
+
+// checkPods asserts the pods' veths, the routes to them, who answers them, and
+// that their addresses are the node's to give.
+func (c *checkup) checkPods() {
+	for _, pod := range c.census().Pods(c.node) {
+		c.LocalPod(c.assert, pod)
+		c.assertGateway(c.assert, pod)
+		for _, ip := range plugin.PodIPs(pod) {
+			if dev, ok := c.ns.Device(c.veth(pod)); ok && netstack.Up(dev) && ip.Is4() {
+				c.local, c.from = ip, dev.Name
+			}
+			c.checkPlace(pod, ip)
+		}
+	}
+}
+
+// checkPlace asserts that an address is of a pool, and of a block that the node
+// claims or borrowed the address from. Without pools nothing is known of them.
+func (c *checkup) checkPlace(pod *corev1.Pod, ip netip.Addr) {
+	if len(c.facts().pools) == 0 || !ip.Is4() {
+		return
+	}
+	if _, ok := c.facts().pool(ip); !ok {
+		c.assert.Fail("address/wrong", "cluster/"+c.env.Snapshot.CalicoResource("ippools")+".yaml", "Recreate the pod, or restore the IPPool.",
+			"%s, the address of pod %s/%s, is in no IPPool: Calico has no tunnel and no masquerading for it", ip, pod.Namespace, pod.Name)
+		return
+	}
+	c.placed(c.assert, ip, c.node)
+}
+
+// checkOwn asserts that the others reach the node by an address of its own, which
+// no other node has, and that its BGP sessions are up.
+func (c *checkup) checkOwn() {
+	own := c.facts().members[c.node]
+	c.assertAddress(c.assert, c.node)
+	for _, peer := range c.census().Peers(c.node) {
+		m := c.facts().members[peer.Name]
+		if own != nil && own.addr.IsValid() && m.addr.IsValid() && m.addr.Addr() == own.addr.Addr() {
+			c.assert.Fail("address/duplicate", "cluster/nodes.yaml", "Set IP_AUTODETECTION_METHOD of calico-node so that it finds the right address of each.",
+				"Calico tells that nodes %s and %s are both at %s", min(c.node, peer.Name), max(c.node, peer.Name), own.addr.Addr())
+		}
+		c.assertSession(c.assert, peer.Name)
+	}
+}
+
+// checkPeer asserts the ways to the blocks of another node, that no policy rule
+// leads packets elsewhere, and that what comes from there is let in.
+func (c *checkup) checkPeer(peer *corev1.Node) {
+	for _, far := range c.reachable(peer.Name) {
+		c.Remote(c.assert, far, peer)
+		p, ok := c.facts().pool(far)
+		if !ok || !c.local.IsValid() {
+			continue
+		}
+		dev := c.way(p, peer.Name).Dev
+		if dev != c.wireguard() { // to which a rule of felix's leads
+			c.assert.AssertMainTable(route.Query{Src: c.local, Dst: far, IIf: c.from})
+		}
+		plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: far, Dst: c.local, IIf: dev})
+		plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: c.local, Dst: far, IIf: c.from})
+	}
+}
+
+// reachable are addresses of another node: one for each of its blocks, a pod's
+// where it has one, and those that it borrowed.
+func (c *checkup) reachable(node string) (list []netip.Addr) {
+	seen := map[netip.Prefix]bool{}
+	for _, pod := range c.census().Pods(node) {
+		for _, ip := range plugin.PodIPs(pod) {
+			block, nodes, ok := c.facts().block(ip)
+			if ok && (!seen[block] || !slices.Contains(nodes, node)) {
+				list = append(list, ip)
+			}
+			seen[block] = seen[block] || slices.Contains(nodes, node)
+		}
+	}
+	for _, block := range c.facts().blocksOf(node) {
+		if !seen[block] {
+			list = append(list, c.facts().sample(block, node))
+		}
+	}
+	return list
+}
+
+// checkMTU asserts that a full packet of a tunnel fits what the nodes exchange,
+// and one of a pod fits the tunnels that its pool needs.
+func (c *checkup) checkMTU() {
+	below, ok := c.hostDevice()
+	if !ok {
+		return
+	}
+	host := below.MTU
+	if c.cfg.HostMTU != 0 {
+		host = c.cfg.HostMTU
+	}
+	for _, t := range c.tunnels() {
+		dev, ok := c.ns.Device(t.device)
+		if ok && netstack.Up(dev) && dev.MTU+t.overhead > host {
+			c.assert.Fail("mtu/too-small", c.ns.DeviceEvidence(below), fmt.Sprintf("ip link set %s mtu %d, and the same or less for the pods; or raise the MTU between the nodes.", t.device, host-t.overhead),
+				"the way between the nodes takes packets of up to %d bytes, and the tunnel %s makes up to %d of its %d", host, t.device, dev.MTU+t.overhead, dev.MTU)
+		}
+		c.checkPodMTU(t, host, below)
+	}
+}
+
+// checkPodMTU asserts that the largest packets of the node's pods fit a tunnel.
+func (c *checkup) checkPodMTU(t tunnel, host int, below *nodedump.Interface) {
+	most, at := host-t.overhead, below
+	if dev, ok := c.ns.Device(t.device); ok {
+		most, at = min(most, dev.MTU), dev
+	}
+	if t.podMTU != 0 {
+		most = t.podMTU
+	}
+	for _, pod := range c.census().Pods(c.node) {
+		if dev, ok := plugin.PodDevice(c.env, pod, ifName); ok && dev.MTU > most {
+			c.assert.At(model.SuspicionLevelWarning).Fail("mtu/too-small", c.ns.DeviceEvidence(at), fmt.Sprintf("Give the pods an MTU of at most %d (veth_mtu of calico-config, or the mtu of the operator's Installation), and recreate them.", most),
+				"pod %s/%s sends packets of up to %d bytes, and %s takes %d", pod.Namespace, pod.Name, dev.MTU, t.what, most)
+			return
+		}
+	}
+}
+
+// A tunnel is a way between nodes that costs bytes.
+type tunnel struct {
+	device, what string
+	overhead     int // felix/dataplane/linux/int_dataplane.go
+	podMTU       int // what the options say of it
+}
+
+// tunnels are those that packets of the node's pods go through.
+func (c *checkup) tunnels() (list []tunnel) {
+	all := []tunnel{
+		{ipipDevice, "the IPIP tunnel", 20, c.cfg.IPIPPodMTU},
+		{vxlanDevice, "the VXLAN tunnel", 50, c.cfg.VXLANPodMTU},
+		{c.wireguard(), "WireGuard", 60, 0},
+	}
+	used := map[string]bool{}
+	for _, peer := range c.census().Peers(c.node) {
+		for _, p := range c.facts().pools {
+			if p.prefix.Addr().Is4() {
+				used[c.way(p, peer.Name).Dev] = true
+			}
+		}
+	}
+	list = slices.DeleteFunc(all, func(t tunnel) bool { return !used[t.device] })
+	if len(list) == 0 {
+		list = append(list, tunnel{"", "the way between the nodes", 0, c.cfg.PodMTU})
+	}
+	return list
+}
+
+// hostDevice is the device towards the other nodes.
+func (c *checkup) hostDevice() (*nodedump.Interface, bool) {
+	if c.cfg.HostInterface != "" {
+		return c.ns.Device(c.cfg.HostInterface)
+	}
+	if own := c.facts().members[c.node]; own != nil && own.addr.IsValid() {
+		return c.ns.FIB.DeviceOwning(own.addr.Addr())
+	}
+	return nil, false
+}
