@@ -3,6 +3,7 @@ package analyze
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/infra"
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -90,6 +91,11 @@ func (w *walk) take(t model.Transmission, v infra.Verdict, name string) model.Tr
 		link.DestinationAttribute = model.LinkAttribute{}
 		return t
 	}
+	if hop, dev, ok := w.bystander(v, link.Packet.Dst.Addr()); ok {
+		t.NextHop, link.Type = hop, model.LinkInfra
+		link.DestinationAttribute, link.Packet.DstMAC = model.LinkAttribute{Interface: dev}, ""
+		return t
+	}
 	if to := (model.Hop{Type: model.NetNodeTypeNode, ID: v.To.Node}); v.To.Node != "" && w.nodeOf(t.NextHop) != v.To.Node {
 		if v.Diverted {
 			s := suspicionOf(v)
@@ -102,6 +108,20 @@ func (w *walk) take(t model.Transmission, v infra.Verdict, name string) model.Tr
 		link.DestinationAttribute, link.Packet.DstMAC = model.LinkAttribute{Interface: w.device(to, v.To.MAC)}, ""
 	}
 	return t
+}
+
+// bystander is the machine outside the cluster that a packet comes to by a
+// device of its own, where the bundle has that machine.
+func (w *walk) bystander(v infra.Verdict, dst netip.Addr) (hop model.Hop, dev string, ok bool) {
+	place, known := w.nodes.n.atlas.Owner(dst)
+	ns := w.nodes.n.atlas.NetNS(place)
+	if !known || ns == nil || v.To.Node != "" || v.To.MAC == "" {
+		return hop, "", false
+	}
+	if d, owns := ns.FIB.DeviceOwning(dst); owns && strings.EqualFold(d.MAC, v.To.MAC) {
+		return w.nodes.n.atlas.hopOf(place), d.Name, true
+	}
+	return hop, "", false
 }
 
 // owns reports whether an address is one of a machine's.

@@ -39,7 +39,7 @@ func (m *namer) addr(ip netip.Addr) string {
 		return "{node}"
 	case isNode:
 		return "{other node}"
-	case in(m.own, ip):
+	case in(m.own, ip) || m.pod(ip):
 		return "{pod}"
 	case in(m.others, ip) || in(m.s.env.ClusterCIDRs, ip):
 		return "{pod elsewhere}"
@@ -47,6 +47,13 @@ func (m *namer) addr(ip netip.Addr) string {
 		return "{neighbour}"
 	}
 	return ip.String()
+}
+
+// pod reports whether an address is a pod's of the node: not all have addresses of
+// its pod CIDR.
+func (m *namer) pod(ip netip.Addr) bool {
+	pod, ok := m.s.env.IPCache.GetPodFromIP(ip)
+	return ok && pod.Spec.NodeName == m.n.name
 }
 
 // prefix names a range.
@@ -192,7 +199,11 @@ func (m *namer) rule(r *nodedump.Rule) trait {
 	if r.Action != "" {
 		b.WriteString(" " + r.Action)
 	}
-	fmt.Fprintf(&b, " table %d", r.Table)
+	if table := fmt.Sprintf(" table %d", r.Table); strings.Contains(b.String(), "{pod}") && r.Table != route.TableMain {
+		b.WriteString(" table {of its device}")
+	} else {
+		b.WriteString(table)
+	}
 	return trait{key: b.String(), at: line(m.n.ns.Info.File, r.Line), matters: true}
 }
 

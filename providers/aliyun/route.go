@@ -263,7 +263,5 @@ func (t *trip) deliver(e *eni) {
 	if t.to = e; e == nil {
 		return
 	}
-	if node := t.nodes[e.InstanceID]; node != "" {
-		t.arrives = infra.Machine{Node: node, MAC: e.MacAddress}
-	}
+	t.arrives = infra.Machine{Node: t.nodes[e.InstanceID], MAC: e.MacAddress}
 }
