@@ -11,6 +11,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/check"
 	"github.com/pathsnap/pathsnap/analyze/report"
 	"github.com/pathsnap/pathsnap/plugins"
+	"github.com/pathsnap/pathsnap/providers"
 	"github.com/pathsnap/pathsnap/snapshot"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
@@ -137,7 +138,7 @@ func (b *bundle) analyzer() *analyze.Analyzer {
 	}
 	s, err := w.Snapshot()
 	require.NoError(b.t, err)
-	a, err := analyze.New(s, analyze.Options{Plugins: plugins.All()})
+	a, err := analyze.New(s, analyze.Options{Plugins: plugins.All(), Providers: providers.All()})
 	require.NoError(b.t, err)
 	return a
 }

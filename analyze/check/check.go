@@ -32,7 +32,7 @@ func Run(a *analyze.Analyzer, node string) (*report.Checkup, error) {
 	if node != "" && !slices.ContainsFunc(c.nodes, func(n *host) bool { return n.name == node }) {
 		return nil, fmt.Errorf("--node %q: %w: there are %s", node, ErrNoNode, strings.Join(c.names(), ", "))
 	}
-	out := &report.Checkup{Plugin: a.PluginName(), Networks: a.Networks(), ProxyMode: a.ProxyMode(), Only: node}
+	out := &report.Checkup{Plugin: a.PluginName(), Networks: a.Networks(), ProxyMode: a.ProxyMode(), Hosting: a.Hosting(), Only: node}
 	book := &book{only: node, out: out, seen: map[string]string{}, unknowns: map[string]bool{}}
 	for _, r := range rows() {
 		before := len(out.Findings)

@@ -53,6 +53,24 @@ func sysctl(name, old, with string) edit {
 	return sub(host1, fmt.Sprintf("%q: %q", name, old), fmt.Sprintf("%q: %q", name, with))
 }
 
+// instead begins with another recorded bundle.
+func instead(name string) edit { return func(b *bundle) { b.parts = load(b.t, name).parts } }
+
+// vpc puts two instances, i-1 and i-2, into a VPC with one entry, which leads to
+// the first.
+func vpc(cidr string) edit {
+	return put("infra/aliyun/all.json", fmt.Sprintf(`{
+"RouteEntrys": {"RouteEntry": [
+{"RouteTableId": "vtb-1", "DestinationCidrBlock": %q, "Status": "Available", "NextHops": {"NextHop": [{"NextHopType": "Instance", "NextHopId": "i-1"}]}},
+{"RouteTableId": "vtb-1", "DestinationCidrBlock": "172.31.0.0/24", "Status": "Available", "NextHops": {"NextHop": [{"NextHopType": "local"}]}}
+]}}
+{"NetworkInterfaceSets": {"NetworkInterfaceSet": [
+{"NetworkInterfaceId": "eni-1", "Type": "Primary", "InstanceId": "i-1", "PrivateIpAddress": "172.31.0.11", "SourceDestCheck": false},
+{"NetworkInterfaceId": "eni-2", "Type": "Primary", "InstanceId": "i-2", "PrivateIpAddress": "172.31.0.12", "SourceDestCheck": false}
+]}}
+`, cidr))
+}
+
 // Policies that let nobody to pod demo/c, and to no pod that there is.
 const (
 	closed          = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: demo, name: closed}, spec: {podSelector: {matchLabels: {app: c}}}}\n"
@@ -166,6 +184,13 @@ var checkRows = []row{
 		[]string{"critical address/overlap node2", "critical address/overlap node2"}, "cluster/nodes.yaml", "overlaps with the network 172.31.0.0/24 of node node1"},
 	{"pod-rules", "a pod that drops", []edit{put("nodes/node1/netns/demo_a/iptables-save.txt", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n")},
 		[]string{"info netfilter/drop node1"}, "nodes/node1/netns/demo_a/iptables-save.txt:3", "pod demo/a (filter -A INPUT -p tcp -j DROP)"},
+	{"infra", "a cloud without a route to a node's pods", []edit{instead("flannel-hostgw"), vpc("10.244.1.0/24")},
+		[]string{"critical infra/route-missing node2"}, "infra/aliyun/all.json:3", "no entry of route table vtb-1 leads to the pods of the node, 10.244.2.0/24"},
+	{"infra", "a cloud with a route to the wrong node", []edit{instead("flannel-hostgw"), vpc("10.244.0.0/16")},
+		[]string{"critical infra/route-wrong node2"}, "infra/aliyun/all.json:3", "does not lead to the node (i-2)"},
+	{"infra", "pods in a tunnel need no route", []edit{vpc("10.244.1.0/24")}, nil, "", ""},
+	{"infra", "an interface that checks addresses", []edit{instead("flannel-hostgw"), vpc("10.244.1.0/24"), sub("infra/aliyun/all.json", `"172.31.0.11", "SourceDestCheck": false`, `"172.31.0.11", "SourceDestCheck": true`)},
+		[]string{"critical infra/address-not-owned node1", "critical infra/route-missing node2"}, "infra/aliyun/all.json:7", "eni-1 checks addresses, and those of the node's pods, 10.244.1.0/24, are none of its own"},
 	{"ways", "a firewall drops the tunnel's packets", []edit{insert(rules2, "-A INPUT", "-A INPUT -p udp -m udp --dport 8472 -j DROP\n")},
 		[]string{"fatal netfilter/drop node2"}, rules2 + ":", "an echo request of pod demo/a on node node1 to pod demo/c on node node2 is not answered: "},
 	{"ways", "what was found already explains it", []edit{sysctl("net.ipv4.ip_forward", "1", "0")}, nil, "", ""},

@@ -57,8 +57,17 @@ type Underlay interface {
 // A Checker is an [Underlay] that can say, with no packet given, what is wrong
 // with it.
 type Checker interface {
-	// Check reports what keeps the given nodes of the cluster from each other.
-	Check(nodes []Machine, report func(node string, s model.Suspicion))
+	// Check reports what keeps pods on different nodes from each other. bare has,
+	// by node, the ranges of the node's pods whose packets cross the network
+	// between machines as they are, in no tunnel.
+	Check(bare map[string][]netip.Prefix, r Reporter)
+}
+
+// A Reporter takes down what is found about nodes.
+type Reporter interface {
+	Report(node string, s model.Suspicion)
+	// Unknown says what cannot be told; evidence is file:line, or "".
+	Unknown(node, evidence, what string)
 }
 
 // A Crossing is a packet that leaves one machine for another.

@@ -22,6 +22,7 @@ type Finding struct {
 type Checkup struct {
 	Plugin    string    // that serves most nodes, "" if none does
 	Networks  []Network // of the nodes; nil if nobody looked
+	Hosting   Hosting   // what lies between the machines
 	ProxyMode string    // of kube-proxy, "" if it is not known
 	Only      string    // the node that was asked for, "" for all
 	Nodes     int       // that were looked at
@@ -94,6 +95,7 @@ type (
 		Unknowns      []jsonUnknown `json:"unknowns"`
 		Plugin        string        `json:"plugin"`
 		Networks      []jsonNetwork `json:"networks"`
+		Underlay      *jsonUnderlay `json:"underlay,omitempty"`
 		ProxyMode     string        `json:"proxyMode"`
 	}
 	jsonChecked struct {
@@ -128,6 +130,7 @@ func WriteCheckupJSON(w io.Writer, c *Checkup) error {
 		Checked:       jsonChecked{Nodes: c.Nodes, Services: c.Services, Pods: c.Pods, Node: c.Only, Checks: []jsonCheck{}},
 		Findings:      findingsJSON(findings), Notes: findingsJSON(notes), Unknowns: []jsonUnknown{},
 		Plugin: c.Plugin, Networks: networksJSON(c.Networks), ProxyMode: c.ProxyMode,
+		Underlay: underlayJSON(c.Hosting),
 	}
 	for _, r := range c.Checks {
 		j.Checked.Checks = append(j.Checked.Checks, jsonCheck{r.Name, append([]string{}, r.Codes...), r.Found})
@@ -152,7 +155,7 @@ func WriteCheckup(w io.Writer, c *Checkup, o TextOptions) error {
 	if o.Width <= 0 {
 		o.Width = 100
 	}
-	t := &texter{d: &Diagnosis{Plugin: c.Plugin, Networks: c.Networks, ProxyMode: c.ProxyMode}, TextOptions: o}
+	t := &texter{d: &Diagnosis{Plugin: c.Plugin, Networks: c.Networks, ProxyMode: c.ProxyMode, Hosting: c.Hosting}, TextOptions: o}
 	findings, notes := c.split()
 	t.b.WriteString(t.paint(checkInk(len(findings), len(c.Unknowns)), c.verdict(findings)) + "\n")
 	for _, f := range findings {

@@ -121,9 +121,7 @@ func toJSON(d *Diagnosis) jsonDiagnosis {
 		Networks:      networksJSON(d.Networks),
 		ProxyMode:     d.ProxyMode,
 		Unknowns:      []jsonUnknown{},
-	}
-	if h := d.Hosting; h.Provider != "" {
-		j.Underlay = &jsonUnderlay{h.Provider, h.Evidence, h.Checked, append([]string{}, h.Assumed...)}
+		Underlay:      underlayJSON(d.Hosting),
 	}
 	for _, b := range d.Branches {
 		j.Branches = append(j.Branches, jsonBranch{
@@ -140,6 +138,14 @@ func toJSON(d *Diagnosis) jsonDiagnosis {
 		j.Unknowns = append(j.Unknowns, unknownJSON(u))
 	}
 	return j
+}
+
+// underlayJSON returns nil if the network between machines does not matter.
+func underlayJSON(h Hosting) *jsonUnderlay {
+	if h.Provider == "" {
+		return nil
+	}
+	return &jsonUnderlay{h.Provider, h.Evidence, h.Checked, append([]string{}, h.Assumed...)}
 }
 
 func directionJSON(d Direction) jsonDirection {

@@ -184,6 +184,8 @@ func (h Hosting) text() string {
 		text += " (" + h.Evidence + ")"
 	}
 	switch {
+	case !h.Checked && len(h.Assumed) > 0:
+		text += ", taken to be good: " + strings.Join(h.Assumed, ", ")
 	case !h.Checked:
 		text += ", taken to be good"
 	case len(h.Assumed) > 0:

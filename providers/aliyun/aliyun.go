@@ -63,8 +63,8 @@ func InstanceOf(providerID string) (instance string, ok bool) {
 
 // create reads the answers that the bundle holds.
 func create(env infra.Env) (u infra.Underlay, notes []string, problems []error) {
-	facts := &wire.Facts{}
-	for _, name := range env.Snapshot.InfraFiles("aliyun") {
+	facts, files := &wire.Facts{}, env.Snapshot.InfraFiles("aliyun")
+	for _, name := range files {
 		part := env.Snapshot.Part(name)
 		if part.Data == nil {
 			problems = append(problems, fmt.Errorf("%s: %s: %s", name, part.Status, part.Reason))
@@ -76,7 +76,7 @@ func create(env infra.Env) (u infra.Underlay, notes []string, problems []error) 
 		}
 	}
 	if !slices.ContainsFunc(needed(), func(n need) bool { return facts.Given(n.action) }) {
-		return nil, []string{"infra/aliyun/ tells nothing of the VPC"}, problems
+		return nil, []string{fmt.Sprintf("%d files in infra/aliyun/, none tells of the VPC", len(files))}, problems
 	}
 	for _, what := range slices.Sorted(maps.Keys(facts.Cut())) {
 		problems = append(problems, fmt.Errorf("%s: another page of %s follows, and the bundle does not have it", facts.Cut()[what], what))

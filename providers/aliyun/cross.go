@@ -46,7 +46,7 @@ type trip struct {
 // the VPC: the interface that sends, its security groups, the route table of its
 // vSwitch, and then the same at the interface that takes the packet.
 func (v *vpc) Cross(c infra.Crossing) (out []infra.Verdict) {
-	t := &trip{vpc: v, c: c, p: c.Packet, from: v.interfaceOf(c.From, c.Packet.Src.Addr()), arrives: c.To}
+	t := &trip{vpc: v, c: c, p: c.Packet, from: v.interfaceOf(c.From, c.Packet), arrives: c.To}
 	t.verdict.Flow = c.Flow
 	for _, check := range []func(*trip) answer{(*trip).known, (*trip).source, (*trip).egress, (*trip).route, (*trip).acl, (*trip).destination, (*trip).ingress} {
 		a := check(t)
@@ -120,7 +120,7 @@ func (t *trip) owned(e *eni, ip netip.Addr, verb, where string) answer {
 	}
 	a := answer{is: netfilter.No, end: model.Dropped, code: "infra/address-not-owned", see: e.String(),
 		why:  fmt.Sprintf("%s may only %s its own addresses, and %s is none of them", e.NetworkInterfaceID, verb, ip),
-		cure: fmt.Sprintf("aliyun ecs ModifyNetworkInterfaceAttribute --NetworkInterfaceId %s --SourceDestCheck false", e.NetworkInterfaceID),
+		cure: unchecked(e),
 		step: model.Step{Where: where, Rule: e.NetworkInterfaceID, Action: "drop", Evidence: e.String()}}
 	if _, cut := t.facts.Cut()["DescribeNetworkInterfaces"]; e.SourceDestCheck == nil || cut {
 		a.is, a.step.Action = netfilter.Maybe, ""

@@ -287,7 +287,7 @@ func (q *query) member(group string) netfilter.Answer {
 	if q.behind != nil {
 		return netfilter.AnswerOf(slices.Contains(q.behind.SecurityGroupIDs.SecurityGroupID, group)).And(netfilter.Maybe)
 	}
-	if isPod || q.t.inside(q.peer) {
+	if isPod || q.t.inside(q.peer) >= 0 {
 		return netfilter.Maybe
 	}
 	return netfilter.No

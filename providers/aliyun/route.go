@@ -3,6 +3,7 @@ package aliyun
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/infra"
@@ -27,7 +28,7 @@ func (t *trip) route() answer {
 	}
 	r := lookup(t.tables[table], dst)
 	switch {
-	case r == nil && t.inside(dst):
+	case t.inside(dst) > bits(r):
 		a = t.local(dst, model.Step{Where: "vpc/route", Rule: "local", Evidence: t.facts.At("DescribeVSwitches").String()})
 	case r == nil && t.internet(dst):
 		a = answer{is: netfilter.Yes, step: model.Step{Where: "vpc/route", Rule: "public address of " + t.from.NetworkInterfaceID, Evidence: t.from.String()}}
@@ -61,26 +62,31 @@ func (t *trip) asFarAsRead(table string, r *route, a answer) answer {
 
 // table returns the route table of the vSwitch that the packet comes from.
 func (t *trip) table() (id string, a answer) {
-	if s := t.vswitches[t.from.VSwitchID]; s != nil {
-		id = s.RouteTable.RouteTableID
-	}
-	for i := range t.facts.RouteTables {
-		for _, s := range t.facts.RouteTables[i].VSwitchIDs.VSwitchID {
-			if id == "" && s == t.from.VSwitchID {
-				id = t.facts.RouteTables[i].RouteTableID
-			}
-		}
-	}
-	if id == "" && len(t.tables) == 1 && !t.facts.Given("DescribeVSwitches") && !t.facts.Given("DescribeRouteTableList") {
-		for only := range t.tables {
-			id = only
-		}
-	}
+	id = t.tableOf(t.from.VSwitchID)
 	if _, read := t.tables[id]; id != "" && read {
 		return id, passes()
 	}
 	what := fmt.Sprintf("the entries of the route table of vSwitch %s", t.from.VSwitchID)
 	return id, answer{is: netfilter.Maybe, end: model.NoRoute, why: what + " are not in the bundle", doubt: what, see: t.from.String()}
+}
+
+// tableOf returns the route table of a vSwitch, "" if it is not known. Where
+// nothing tells of vSwitches and there is only one table, it is that.
+func (v *vpc) tableOf(vswitch string) string {
+	if s := v.vswitches[vswitch]; s != nil && s.RouteTable.RouteTableID != "" {
+		return s.RouteTable.RouteTableID
+	}
+	for i := range v.facts.RouteTables {
+		if slices.Contains(v.facts.RouteTables[i].VSwitchIDs.VSwitchID, vswitch) {
+			return v.facts.RouteTables[i].RouteTableID
+		}
+	}
+	if len(v.tables) == 1 && !v.facts.Given("DescribeVSwitches") && !v.facts.Given("DescribeRouteTableList") {
+		for only := range v.tables {
+			return only
+		}
+	}
+	return ""
 }
 
 // lookup finds the entry with the longest prefix, nil if none has the address.
@@ -93,18 +99,27 @@ func lookup(table []route, dst netip.Addr) (best *route) {
 	return best
 }
 
-// inside reports whether an address lies in a vSwitch: each table has a system
-// entry for it, which lists of custom entries leave out.
-func (t *trip) inside(ip netip.Addr) bool {
-	for i := range t.facts.VSwitches {
-		s := &t.facts.VSwitches[i]
+// inside returns the length of the prefix of the vSwitch that has an address, -1
+// if none has it. Each table has a system entry for each vSwitch, which lists of
+// custom entries leave out.
+func (v *vpc) inside(ip netip.Addr) int {
+	for i := range v.facts.VSwitches {
+		s := &v.facts.VSwitches[i]
 		for _, text := range []string{s.CidrBlock, s.Ipv6CidrBlock} {
 			if p, err := netip.ParsePrefix(text); err == nil && p.Contains(ip) {
-				return true
+				return p.Bits()
 			}
 		}
 	}
-	return false
+	return -1
+}
+
+// bits is the length of an entry's prefix, -1 without an entry.
+func bits(r *route) int {
+	if r == nil {
+		return -1
+	}
+	return r.to.Bits()
 }
 
 // internet reports whether the packet needs no route: its source is known to
@@ -194,10 +209,10 @@ func (t *trip) stray(step model.Step) answer {
 	return a
 }
 
-// gateway is a route out of the VPC.
+// gateway is a route out of the VPC. For what a node that is no instance of the
+// cloud should get it is as good as any.
 func (t *trip) gateway(r *route, hop wire.NextHop, step model.Step) answer {
-	node, isPod := t.meant()
-	if node == "" && !isPod {
+	if t.instances[t.meant()] == "" {
 		t.verdict.Outside = true
 		return answer{is: netfilter.Yes, step: step}
 	}
@@ -227,21 +242,20 @@ func (t *trip) routeless(table string, dst netip.Addr) answer {
 		step: model.Step{Where: "vpc/route", Rule: table, Action: "no entry", Evidence: at.String()}}
 }
 
-// meant is the node that the packet should come to, "" if it is none, and
-// whether its destination is a pod's.
-func (t *trip) meant() (node string, isPod bool) {
+// meant is the node that the packet should come to, "" if it is none: that of
+// the pod with its destination, or that of the next hop.
+func (t *trip) meant() string {
 	if pod, ok := t.cluster.GetPodFromIP(t.p.Dst.Addr()); ok {
-		return pod.Spec.NodeName, true
+		return pod.Spec.NodeName
 	}
-	return t.c.To.Node, false
+	return t.c.To.Node
 }
 
 // mend is the command that adds the entry that is missing, or puts it in the
 // place of one that leads astray.
 func (t *trip) mend(wrong string) string {
-	node, _ := t.meant()
-	instance := t.instances[node]
-	if instance == "" {
+	node := t.meant()
+	if t.instances[node] == "" {
 		return ""
 	}
 	dst := netip.PrefixFrom(t.p.Dst.Addr(), t.p.Dst.Addr().BitLen())
@@ -251,11 +265,16 @@ func (t *trip) mend(wrong string) string {
 		}
 	}
 	table, _ := t.table()
-	command := fmt.Sprintf("aliyun vpc CreateRouteEntry --RouteTableId %s --DestinationCidrBlock %s --NextHopType Instance --NextHopId %s", table, dst, instance)
+	command := t.create(table, dst, node)
 	if to, _, _ := strings.Cut(wrong, " "); to == dst.String() {
 		command += " (after DeleteRouteEntry of the one that is there)"
 	}
 	return command
+}
+
+// create is the command that adds an entry that leads to a node.
+func (v *vpc) create(table string, to netip.Prefix, node string) string {
+	return fmt.Sprintf("aliyun vpc CreateRouteEntry --RouteTableId %s --DestinationCidrBlock %s --NextHopType Instance --NextHopId %s", table, to, v.instances[node])
 }
 
 // deliver notes the interface that the packet comes to.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/infra"
+	"github.com/pathsnap/pathsnap/analyze/model"
 	wire "github.com/pathsnap/pathsnap/snapshot/aliyun"
 )
 
@@ -211,7 +212,12 @@ func (v *vpc) primary(instance string) *eni {
 
 // interfaceOf finds the interface that a machine sends from: by the hardware
 // address of its device; otherwise it is the only one, or the one that has ip.
-func (v *vpc) interfaceOf(m infra.Machine, ip netip.Addr) *eni {
+// Frames with a VLAN tag are those of a member of a trunk interface.
+func (v *vpc) interfaceOf(m infra.Machine, p model.Packet) *eni {
+	ip := p.Src.Addr()
+	if p.Tags[0].Present {
+		return v.owner(ip)
+	}
 	for _, e := range v.enis {
 		if m.MAC != "" && strings.EqualFold(e.MacAddress, m.MAC) {
 			return e

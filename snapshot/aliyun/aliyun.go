@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -158,10 +159,16 @@ func parse(name string, data []byte) (documents []*document, err error) {
 		if err == nil {
 			d.response, err = d.recognise()
 		}
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, p.d.Position(), err)
 		}
 		documents = append(documents, d)
+	}
+	if _, err := p.d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s:%d: a bracket that nothing opens", name, p.d.Position())
 	}
 	if len(documents) == 0 {
 		return nil, fmt.Errorf("%s: %w: the file is empty", name, ErrUnknown)
