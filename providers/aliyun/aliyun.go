@@ -30,7 +30,13 @@ func Descriptor() *infra.Descriptor {
 
 // detect looks for the answers of the API, and for providerIDs.
 func detect(s *snapshot.Snapshot) (found bool, saw string) {
-	if files := s.InfraFiles("aliyun"); len(files) > 0 {
+	files := s.InfraFiles("aliyun")
+	for _, name := range files {
+		if s.Part(name).Status.Known() {
+			return true, name
+		}
+	}
+	if len(files) > 0 {
 		return true, files[0]
 	}
 	nodes, err := s.Nodes()
@@ -63,8 +69,8 @@ func InstanceOf(providerID string) (instance string, ok bool) {
 
 // create reads the answers that the bundle holds.
 func create(env infra.Env) (u infra.Underlay, notes []string, problems []error) {
-	facts, files := &wire.Facts{}, env.Snapshot.InfraFiles("aliyun")
-	for _, name := range files {
+	facts := &wire.Facts{}
+	for _, name := range env.Snapshot.InfraFiles("aliyun") {
 		part := env.Snapshot.Part(name)
 		if part.Data == nil {
 			problems = append(problems, fmt.Errorf("%s: %s: %s", name, part.Status, part.Reason))
@@ -76,7 +82,7 @@ func create(env infra.Env) (u infra.Underlay, notes []string, problems []error) 
 		}
 	}
 	if !slices.ContainsFunc(needed(), func(n need) bool { return facts.Given(n.action) }) {
-		return nil, []string{fmt.Sprintf("%d files in infra/aliyun/, none tells of the VPC", len(files))}, problems
+		return nil, []string{"nothing in infra/aliyun/ tells of the VPC"}, problems
 	}
 	for _, what := range slices.Sorted(maps.Keys(facts.Cut())) {
 		problems = append(problems, fmt.Errorf("%s: another page of %s follows, and the bundle does not have it", facts.Cut()[what], what))

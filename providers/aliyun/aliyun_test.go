@@ -182,6 +182,7 @@ func TestRoutes(t *testing.T) {
 		{"to an interface", strings.Replace(routes, `"Instance", "NextHopId": "i-2"`, `"NetworkInterface", "NextHopId": "eni-2"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "pass n2"},
 		{"to an interface that nobody knows", strings.Replace(routes, `"Instance", "NextHopId": "i-2"`, `"NetworkInterface", "NextHopId": "eni-7"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "unknown infra/route-wrong"},
 		{"to a gateway of which nobody knows where it leads", strings.Replace(routes, `"Instance", "NextHopId": "i-2"`, `"Attachment", "NextHopId": "tr-1"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "unknown infra/route-wrong"},
+		{"to an address that instances share", strings.Replace(routes, `"Instance", "NextHopId": "i-2"`, `"HaVip", "NextHopId": "hv-1"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe which instance has the HaVip hv-1; pass n2"},
 		{"not in force yet", strings.Replace(routes, `"10.2.0.0/24", "Status": "Available"`, `"10.2.0.0/24", "Status": "Pending"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe whether the entry 10.2.0.0/24 of vtb-1 is in force: it is Pending; pass n2"},
 		{"a page is missing", strings.Replace(without("10.2.0.0/24"), "{", `{"NextToken": "x", `, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe whether a later page has an entry of vtb-1 for 10.2.0.5; pass n2"},
 		{"another table", strings.ReplaceAll(routes, "vtb-1", "vtb-2"), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe the entries of the route table of vSwitch vsw-1; pass n2"},
@@ -217,23 +218,27 @@ func TestAddresses(t *testing.T) {
 		name, enis string
 		from       infra.Machine
 		p, want    string
+		instances  string
 	}{
-		{"its own primary address", on, n1, "tcp 192.168.0.1 > 192.168.1.2:80", "pass n2"},
-		{"a pod behind it", on, n1, "tcp 10.1.0.5 > 192.168.1.2:80", "dropped infra/address-not-owned"},
-		{"a pod behind the other one", on, n1, "tcp 192.168.0.1 > 10.2.0.5:80", "dropped infra/address-not-owned"},
-		{"the check is off", enis, n1, "tcp 10.1.0.5 > 10.2.0.5:80", "pass n2"},
-		{"the check is not told, and does not matter", untold, n1, "tcp 192.168.0.1 > 192.168.1.2:80", "pass n2"},
-		{"the check is not told", untold, n1, "tcp 10.1.0.5 > 192.168.1.2:80", "maybe whether eni-1 checks addresses (SourceDestCheck), of which 10.1.0.5 is none of its own; pass n2"},
-		{"a secondary address", enis, second, "tcp 192.168.0.12 > 192.168.1.2:80", "pass n2"},
-		{"an address of an assigned prefix", enis, second, "tcp 192.168.0.70 > 192.168.1.2:80", "pass n2"},
-		{"the address of the other interface of the instance", enis, second, "tcp 192.168.0.1 > 192.168.1.2:80", "dropped infra/address-not-owned"},
-		{"the device's address tells the interface, in any case", enis, infra.Machine{Node: "n1", MAC: "00:16:3e:00:00:01"}, "tcp 192.168.0.11 > 192.168.1.2:80", "pass n2"},
-		{"no device: the interface that has the address", enis, infra.Machine{Node: "n1"}, "tcp 192.168.0.11 > 192.168.1.2:80", "pass n2"},
-		{"no device, and nobody has the address", enis, infra.Machine{Node: "n1"}, "tcp 10.1.0.5 > 192.168.1.2:80", "maybe which ENI of instance i-1 node n1 sends from; pass n2"},
-		{"a tunnel has the nodes' addresses", on, n1, "udp 192.168.0.1 > 192.168.1.2:8472", "pass n2"},
-		{"a public address needs no route", enis, second, "tcp 192.168.0.12 > 198.51.100.1:80", "pass"},
+		{"its own primary address", on, n1, "tcp 192.168.0.1 > 192.168.1.2:80", "pass n2", ""},
+		{"a pod behind it", on, n1, "tcp 10.1.0.5 > 192.168.1.2:80", "dropped infra/address-not-owned", ""},
+		{"a pod behind the other one", on, n1, "tcp 192.168.0.1 > 10.2.0.5:80", "dropped infra/address-not-owned", ""},
+		{"the check is off", enis, n1, "tcp 10.1.0.5 > 10.2.0.5:80", "pass n2", ""},
+		{"the check is not told, and does not matter", untold, n1, "tcp 192.168.0.1 > 192.168.1.2:80", "pass n2", ""},
+		{"the check is not told", untold, n1, "tcp 10.1.0.5 > 192.168.1.2:80", "maybe whether eni-1 checks addresses (SourceDestCheck), of which 10.1.0.5 is none of its own; pass n2", ""},
+		{"a secondary address", enis, second, "tcp 192.168.0.12 > 192.168.1.2:80", "pass n2", ""},
+		{"an address of an assigned prefix", enis, second, "tcp 192.168.0.70 > 192.168.1.2:80", "pass n2", ""},
+		{"the address of the other interface of the instance", enis, second, "tcp 192.168.0.1 > 192.168.1.2:80", "dropped infra/address-not-owned", ""},
+		{"the device's address tells the interface, in any case", enis, infra.Machine{Node: "n1", MAC: "00:16:3e:00:00:01"}, "tcp 192.168.0.11 > 192.168.1.2:80", "pass n2", ""},
+		{"no device: the interface that has the address", enis, infra.Machine{Node: "n1"}, "tcp 192.168.0.11 > 192.168.1.2:80", "pass n2", ""},
+		{"no device, and nobody has the address", enis, infra.Machine{Node: "n1"}, "tcp 10.1.0.5 > 192.168.1.2:80", "maybe which ENI of instance i-1 node n1 sends from; pass n2", ""},
+		{"a tunnel has the nodes' addresses", on, n1, "udp 192.168.0.1 > 192.168.1.2:8472", "pass n2", ""},
+		{"a public address needs no route", enis, second, "tcp 192.168.0.12 > 198.51.100.1:80", "pass", ""},
+		{"the other addresses have none", enis, second, "tcp 192.168.0.11 > 198.51.100.1:80", "no-route infra/route-missing", ""},
+		{"that of an instance", enis, n1, "tcp 192.168.0.1 > 198.51.100.1:80", "pass", `{"Instances": {"Instance": [{"InstanceId": "i-1", "EipAddress": {"IpAddress": "47.0.0.2"}, "VpcAttributes": {"PrivateIpAddress": {"IpAddress": ["192.168.0.1"]}}}]}}`},
+		{"an instance without one", enis, n1, "tcp 192.168.0.1 > 198.51.100.1:80", "no-route infra/route-missing", `{"Instances": {"Instance": [{"InstanceId": "i-1", "EipAddress": {"IpAddress": ""}, "VpcAttributes": {"PrivateIpAddress": {"IpAddress": ["192.168.0.1"]}}}]}}`},
 	} {
-		rt := strings.ReplaceAll(routes, "0.0.0.0/0", "203.0.113.0/24")
+		rt := strings.ReplaceAll(routes, "0.0.0.0/0", "203.0.113.0/24") + tt.instances
 		got := made(t, tt.enis, vswitches, open, rt).Cross(infra.Crossing{Packet: pkt(tt.p), From: tt.from})
 		require.Equal(t, tt.want, told(got), tt.name)
 	}
@@ -371,10 +376,10 @@ func TestNotes(t *testing.T) {
 		notes    string
 		problems string
 	}{
-		{"no file", nil, false, "0 files in infra/aliyun/, none tells of the VPC", ""},
+		{"no file", nil, false, "nothing in infra/aliyun/ tells of the VPC", ""},
 		{"all of them", []string{enis, vswitches, routes, rules("normal", "Accept")}, true, "", ""},
 		{"one kind", []string{routes}, true, "whose addresses ENIs may send from (no DescribeNetworkInterfaces); the rules of the security groups (no DescribeSecurityGroupAttribute)", ""},
-		{"nothing that is needed", []string{vswitches}, false, "1 files in infra/aliyun/, none tells of the VPC", ""},
+		{"nothing that is needed", []string{vswitches}, false, "nothing in infra/aliyun/ tells of the VPC", ""},
 		{"a broken file", []string{"{", routes + enis + rules("normal", "Accept")}, true, "", "infra/aliyun/0.json:1: unexpected EOF"},
 		{"a missing page", []string{strings.Replace(routes, "{", `{"NextToken": "x", `, 1) + enis + rules("normal", "Accept")}, true, "", "infra/aliyun/0.json:1: another page of DescribeRouteEntryList of vtb-1 follows, and the bundle does not have it"},
 		{"a prefix that is none", []string{strings.Replace(routes, "10.1.0.0/24", "10.1.0.0/240", 1) + enis + rules("normal", "Accept")}, true, "", "infra/aliyun/0.json:2: netip.ParsePrefix"},

@@ -152,6 +152,10 @@ func (t *trip) follow(r *route, dst netip.Addr) answer {
 		}
 		return t.reach(e, e.InstanceID, step)
 	}
+	if strings.EqualFold(hop.NextHopType, "HaVip") && t.instances[t.meant()] != "" {
+		what := "which instance has the HaVip " + hop.NextHopID
+		return answer{is: netfilter.Maybe, end: model.Dropped, why: what + " is not known", doubt: what, see: r.String(), step: step}
+	}
 	return t.gateway(r, hop, step)
 }
 

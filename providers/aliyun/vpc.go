@@ -57,6 +57,9 @@ func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
 	for i := range facts.Interfaces {
 		v.addENI(&facts.Interfaces[i])
 	}
+	for i := range facts.Instances {
+		v.addPublic(&facts.Instances[i])
+	}
 	for i := range facts.RouteEntries {
 		e := &facts.RouteEntries[i]
 		if to, ok := v.prefix(e.Place, e.DestinationCidrBlock); ok {
@@ -142,6 +145,20 @@ func (v *vpc) addENI(raw *wire.NetworkInterface) {
 		}
 	}
 	v.enis = append(v.enis, e)
+}
+
+// addPublic notes that the Internet knows an instance by an address of its own.
+func (v *vpc) addPublic(i *wire.Instance) {
+	if i.EipAddress.IPAddress == "" && len(i.PublicIPAddress.IPAddress) == 0 {
+		return
+	}
+	for _, text := range i.VpcAttributes.PrivateIPAddress.IPAddress {
+		if ip, ok := v.addr(i.Place, text); ok {
+			if e := v.owner(ip); e != nil {
+				e.public = append(e.public, ip)
+			}
+		}
+	}
 }
 
 // addNodes finds the instance of each node: by its providerID, otherwise by the

@@ -157,7 +157,9 @@ func parse(name string, data []byte) (documents []*document, err error) {
 	for p.d.More() {
 		d, err := p.document()
 		if err == nil {
-			d.response, err = d.recognise()
+			if d.response, err = d.recognise(); err != nil {
+				return nil, fmt.Errorf("%s: %w", d.Place, err)
+			}
 		}
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF

@@ -97,16 +97,13 @@ type PublicIP struct {
 // An Instance is an ECS instance.
 type Instance struct {
 	Place
-	InstanceID string `json:"InstanceId"`
-	Status     string // Running, Stopped, ...
-	EipAddress struct {
+	InstanceID string   `json:"InstanceId"`
+	EipAddress struct { // that stands for the primary private address
 		IPAddress string `json:"IpAddress"`
 	}
-	PublicIPAddress Addresses `json:"PublicIpAddress"`
+	PublicIPAddress Addresses `json:"PublicIpAddress"` // likewise
 	VpcAttributes   struct {
-		VpcID            string    `json:"VpcId"`
-		VSwitchID        string    `json:"VSwitchId"`
-		PrivateIPAddress Addresses `json:"PrivateIpAddress"`
+		PrivateIPAddress Addresses `json:"PrivateIpAddress"` // the primary one
 	}
 }
 
