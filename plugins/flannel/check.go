@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -20,7 +21,8 @@ func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 	ns := f.netns(node)
 	c := &checkup{fabric: &fabric{flannel: f, node: &k8s.NodeInfo{NodeName: node}}, to: r, ns: ns,
 		assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
-	if own, ok := f.env.IPCache.GetNodeFromName(node); ok {
+	own, known := f.env.IPCache.GetNodeFromName(node)
+	if known {
 		c.checkRecords(own)
 	}
 	if ns == nil {
@@ -30,7 +32,9 @@ func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 	for _, peer := range f.census().Peers(node) {
 		c.checkPeer(peer)
 	}
-	c.checkMTU()
+	if known {
+		c.checkMTU(own)
+	}
 	for _, local := range c.locals {
 		c.checkMasquerade(local)
 	}
@@ -149,25 +153,37 @@ func (c *checkup) checkTwin(peer *corev1.Node) {
 		"the tunnels of nodes %s and %s have the same hardware address %s", min(own.Name, peer.Name), max(own.Name, peer.Name), vtep(own, false).VtepMAC)
 }
 
-// checkMTU asserts that pods send no larger packets to other nodes than the
-// backend leaves of the MTU of the node's device. An option says otherwise, and MTU in
-// net-conf.json gives it less.
-func (c *checkup) checkMTU() {
-	own, ok := c.env.IPCache.GetNodeFromName(c.node.NodeName)
-	backend := c.backend(c.node.NodeName)
-	if !ok || backend == "alloc" || backend == "" {
+// mtu is how large packets of pods may be that get to other nodes, and why: what
+// the backend leaves of the MTU of the node's device. An option says otherwise,
+// and MTU in net-conf.json gives it less. 0 if it is not known.
+func (c *checkup) mtu(own *corev1.Node) (limit int, why string) {
+	if c.cfg.PodMTU > 0 {
+		return c.cfg.PodMTU, "--flannel-pod-mtu"
+	}
+	backend := c.backend(own.Name)
+	below, ok := c.ns.FIB.DeviceOwning(publicIP(own, false))
+	if !ok || !slices.Contains(backends(), backend) || backend == "alloc" {
+		return 0, ""
+	}
+	if mtu := c.facts.Backend.MTU; mtu > 0 && mtu < below.MTU {
+		return mtu - overhead(backend), fmt.Sprintf("net-conf.json gives the backend %s an MTU of %d, of which it takes %d", backend, mtu, overhead(backend))
+	}
+	return below.MTU - overhead(backend), fmt.Sprintf("%s has an MTU of %d, of which the backend %s takes %d", below.Name, below.MTU, backend, overhead(backend))
+}
+
+// checkMTU asserts that pods send no larger packets to other nodes than get
+// there, nor will those that are made from now on.
+func (c *checkup) checkMTU(own *corev1.Node) {
+	limit, why := c.mtu(own)
+	if limit <= 0 {
 		return
 	}
-	limit, why := c.cfg.PodMTU, "--flannel-pod-mtu"
-	if below, found := c.ns.FIB.DeviceOwning(publicIP(own, false)); limit == 0 && found {
-		limit, why = below.MTU-overhead(backend), fmt.Sprintf("%s has an MTU of %d, of which the backend %s takes %d", below.Name, below.MTU, backend, overhead(backend))
-		if mtu := c.facts.Backend.MTU; mtu > 0 && mtu < below.MTU {
-			limit, why = mtu-overhead(backend), fmt.Sprintf("net-conf.json gives the backend %s an MTU of %d, of which it takes %d", backend, mtu, overhead(backend))
-		}
+	r := c.records(own.Name)
+	if mtu, err := strconv.Atoi(r.env["FLANNEL_MTU"]); err == nil && mtu > limit && r.cni.MTU == 0 {
+		c.assert.At(model.SuspicionLevelWarning).Fail("mtu/too-small", r.envFile, "Restart flanneld on the node, and recreate its pods.",
+			"subnet.env gives new pods of node %s an MTU of %d, and no more than %d get to other nodes: %s", own.Name, mtu, limit, why)
 	}
-	if limit > 0 {
-		plugin.CheckPodMTU(c.env, c.to, c.census().Pods(c.node.NodeName), limit, why)
-	}
+	plugin.CheckPodMTU(c.env, c.to, c.census().Pods(own.Name), limit, why)
 }
 
 // checkMasquerade asserts that a packet of a pod to the world leaves with the

@@ -77,6 +77,7 @@ func (c *cluster) with(backend string, more string) {
 	c.net = strings.Replace(c.net, `"Type":"vxlan"`, `"Type":"`+backend+`"`+more, 1)
 	note("n1", "type: vxlan", "type: "+backend)(c)
 	note("n2", "type: vxlan", "type: "+backend)(c)
+	c.env["n1"] = strings.Replace(c.env["n1"], "MTU=1450", fmt.Sprintf("MTU=%d", 1500-overhead(backend)), 1)
 }
 
 func (c *cluster) NetNS(p topology.Place) *netstack.NetNS { return c.read[p] }
@@ -103,13 +104,17 @@ func (c *cluster) open(t *testing.T, cfg *Config) *flannel {
 			info.Neighbours, info.FDB = c.neighbours, c.fdb
 		}
 		require.NoError(t, w.AddNetNS("nodes/"+n, info))
-		require.NoError(t, w.Add("nodes/"+n+"/files/run/flannel/subnet.env", []byte(c.env[n])))
+		if c.env[n] != "" {
+			require.NoError(t, w.Add("nodes/"+n+"/files/run/flannel/subnet.env", []byte(c.env[n])))
+		}
 		ns, problems := netstack.New(info)
 		require.Empty(t, problems)
 		c.read[topology.Place{Base: "nodes/" + n, Netns: "host"}] = ns
 	}
 	require.NoError(t, w.Add("cluster/nodes.yaml", []byte(nodes)))
-	require.NoError(t, w.AddList("configmaps", config(c.net, "")))
+	if c.net != "" {
+		require.NoError(t, w.AddList("configmaps", config(c.net, "")))
+	}
 	require.NoError(t, w.AddList("pods"))
 	snap, err := w.Snapshot()
 	require.NoError(t, err)
@@ -170,6 +175,18 @@ func TestCheckNode(t *testing.T) {
 			way(c, 4, "192.0.2.0/24", "192.0.2.254", "eth0")
 			way(c, 6, "2001:db8::/64", "2001:db8::fe", "eth0")
 		}, nil},
+		{"a direct route, and net-conf.json does not tell", func(c *cluster) {
+			c.net = ""
+			way(c, 4, "10.244.2.0/24", "192.0.2.2", "eth0")
+		}, nil},
+		{"another node's direct route, and net-conf.json does not tell", func(c *cluster) {
+			c.net = ""
+			way(c, 4, "10.244.2.0/24", "192.0.2.9", "eth0")
+		}, []string{"route/diverted packets to 10.244.2.1 leave by 10.244.2.0/24 via 192.0.2.9"}},
+		{"a peer of another network", func(c *cluster) {
+			c.notes["n2"], c.env["n2"] = "{}", ""
+			drop(c, "10.244.2.0/24")
+		}, nil},
 		{"host-gw, and the tunnel is used", func(c *cluster) { c.with("host-gw", "") },
 			[]string{"route/diverted packets to 10.244.2.1 leave by 10.244.2.0/24 via 10.244.2.0 dev flannel.1", "route/diverted packets to fd00:0:0:2::1"}},
 		{"host-gw", func(c *cluster) {
@@ -208,6 +225,8 @@ func TestCheckNode(t *testing.T) {
 		{"the tunnel has another hardware address", func(c *cluster) { c.devs["n1"][1].MAC = "0a:00:00:00:04:99" }, []string{"cni/contradiction the annotation of node n1 tells the other nodes that its tunnel has the hardware address 0a:00:00:00:04:01"}},
 		{"public-ip of nobody", note("n1", "192.0.2.1", "192.0.2.77"), []string{"cni/contradiction the annotation of node n1 tells the other nodes to send to 192.0.2.77"}},
 		{"public-ip behind NAT", note("n1", "192.0.2.1", "203.0.113.7"), nil},
+		{"an underlay that takes less than it did", func(c *cluster) { c.devs["n1"][0].MTU = 1400 }, []string{"mtu/too-small subnet.env gives new pods of node n1 an MTU of 1450, and no more than 1350"}},
+		{"an MTU of net-conf.json", func(c *cluster) { c.with("vxlan", `,"MTU":1400`) }, []string{"mtu/too-small subnet.env gives new pods of node n1 an MTU of 1450, and no more than 1350"}},
 		{"machines that were cloned", func(c *cluster) {
 			note("n2", "04:02", "04:01")(c)
 			c.devs["n2"][1].MAC, c.neighbours[0].MAC, c.fdb[0].MAC = "0a:00:00:00:04:01", "0a:00:00:00:04:01", "0a:00:00:00:04:01"

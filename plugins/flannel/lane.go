@@ -82,16 +82,18 @@ type lane struct {
 }
 
 // lane returns the way of a packet to ip, of the range of another node's pods. It
-// is false if flannel has no say: the backend alloc leaves routes to others, and
-// what is not known has none.
+// is false if flannel has no say: the backend alloc leaves routes to others, what
+// is not known has none, and nodes that are not registered are ignored, such as
+// those of another network.
 func (f *fabric) lane(peer *corev1.Node, ip netip.Addr) (l lane, ok bool) {
 	backend := f.backend(f.node.NodeName)
 	cidr, ok := f.podCIDR(peer.Name, ip)
-	if !ok {
+	own, known := f.env.IPCache.GetNodeFromName(f.node.NodeName)
+	if !ok || known && managed(own) && !managed(peer) {
 		return l, false
 	}
 	l = lane{Way: assertions.Way{Dst: ip, To: cidr, Dev: f.tunnel(backend, f.node.NodeName, ip.Is6())}, tunnel: true, public: publicIP(peer, ip.Is6())}
-	if backend == "host-gw" || f.direct(backend, l.public) {
+	if backend == "host-gw" || f.direct(backend, ip, l.public) {
 		l.tunnel, l.Via = false, l.public
 		l.Dev, ok = plugin.DeviceToward(f.env, f.node.NodeName, f.cfg.HostInterface, l.public)
 		return l, ok
@@ -108,14 +110,19 @@ func (f *fabric) lane(peer *corev1.Node, ip netip.Addr) (l lane, ok bool) {
 }
 
 // direct reports whether a node is reached without the tunnel: DirectRouting is
-// on, and no gateway stands before it (flannel's ip.DirectRouting).
-func (f *fabric) direct(backend string, public netip.Addr) bool {
+// on, and no gateway stands before it (flannel's ip.DirectRouting). Where
+// net-conf.json does not tell, the route to the node's pods does.
+func (f *fabric) direct(backend string, ip, public netip.Addr) bool {
 	ns := f.netns(f.node.NodeName)
-	if !f.facts.Backend.DirectRouting || backend != "vxlan" && backend != "ipip" || ns == nil || !public.IsValid() {
+	if backend != "vxlan" && backend != "ipip" || ns == nil || !public.IsValid() {
 		return false
 	}
+	if f.facts.file == "" || f.facts.broken != nil {
+		way := ns.FIB.Lookup(route.Query{Dst: ip}, nil)
+		return way.Via == public && way.Dev != f.tunnel(backend, f.node.NodeName, ip.Is6())
+	}
 	way := ns.FIB.Lookup(route.Query{Dst: public}, nil)
-	return way.Type == route.TypeUnicast && !way.Via.IsValid()
+	return f.facts.Backend.DirectRouting && way.Type == route.TypeUnicast && !way.Via.IsValid()
 }
 
 // network is the whole pod network of the family of ip.
