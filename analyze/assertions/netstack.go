@@ -127,11 +127,15 @@ func (a *NetstackAssertion) AssertRoute(q route.Query, w Way) bool {
 		return true
 	}
 	remedy := "ip route replace " + w.text()
+	undo := remedy // of a range that a route of its own is missing in
+	if got.Prefix == w.To {
+		undo = "ip route del " + got.Text
+	}
 	switch got.Type {
 	case route.TypeBlackhole:
-		return a.report("route/blackhole", got.Evidence, "ip route del "+got.Text, "a blackhole route takes packets to %s: %s; meant is %s", w.Dst, got.Text, w.text())
+		return a.report("route/blackhole", got.Evidence, undo, "a blackhole route takes packets to %s: %s; meant is %s", w.Dst, got.Text, w.text())
 	case route.TypeUnreachable, route.TypeProhibit:
-		return a.report("route/unreachable", got.Evidence, "ip route del "+got.Text, "a route refuses packets to %s: %s; meant is %s", w.Dst, got.Text, w.text())
+		return a.report("route/unreachable", got.Evidence, undo, "a route refuses packets to %s: %s; meant is %s", w.Dst, got.Text, w.text())
 	}
 	if entry, ok := a.meant(w); ok {
 		return a.report("route/diverted", got.Evidence, "", "packets to %s leave by %s (%s) although %s has the route %s", w.Dst, orNothing(got), because(got), "the main table", entry)

@@ -59,7 +59,7 @@ func TestPodNeighbour(t *testing.T) {
 	ns := w.NetNS(topology.Place{Base: "nodes/n1", Netns: "host"})
 	findings := &plugin.Findings{}
 	a := assertions.NewNetstackAssertion(findings, ns, model.SuspicionLevelCritical)
-	require.True(t, plugin.AssertPodNeighbour(env, a, pod, "eth0", netip.MustParseAddr("169.254.1.1"), "ee:ee:ee:ee:ee:ee"), "there is no entry, and none is needed")
+	require.True(t, plugin.AssertPodNeighbour(env, a, pod, netip.MustParseAddr("169.254.1.1"), "ee:ee:ee:ee:ee:ee"), "there is no entry, and none is needed")
 }
 
 // reported are the codes that a check reports.

@@ -70,10 +70,15 @@ func (c *checkup) checkPlace(pod *corev1.Pod, ip netip.Addr) {
 	if len(c.facts().pools) == 0 || !ip.Is4() {
 		return
 	}
-	if _, ok := c.facts().pool(ip); !ok {
-		c.assert.Fail("address/wrong", "cluster/"+c.env.Snapshot.CalicoResource("ippools")+".yaml", "Recreate the pod, or restore the IPPool.",
+	at := "cluster/" + c.env.Snapshot.CalicoResource("ippools") + ".yaml"
+	p, ok := c.facts().pool(ip)
+	if !ok {
+		c.assert.Fail("address/wrong", at, "Recreate the pod, or restore the IPPool.",
 			"%s, the address of pod %s/%s, is in no IPPool: Calico has no tunnel and no masquerading for it", ip, pod.Namespace, pod.Name)
 		return
+	}
+	if p.disabled {
+		c.assert.At(model.SuspicionLevelInfo).Fail("address/wrong", at, "", "pod %s/%s keeps %s until it is recreated: the IPPool %s is disabled", pod.Namespace, pod.Name, ip, p.name)
 	}
 	c.placed(c.assert, ip, c.node)
 }
@@ -125,65 +130,27 @@ func (c *checkup) reachable(node string) (list []netip.Addr) {
 		}
 	}
 	for _, block := range c.facts().blocksOf(node) {
-		if !seen[block] {
+		if !seen[block] && !c.perPod() {
 			list = append(list, c.facts().sample(block, node))
 		}
 	}
 	return list
 }
 
-// checkMTU asserts that a full packet of a tunnel fits what the nodes exchange,
-// and one of a pod fits the tunnels that its pool needs.
-func (c *checkup) checkMTU() {
-	below, ok := c.hostDevice()
-	if !ok {
-		return
-	}
-	host := below.MTU
-	if c.cfg.HostMTU != 0 {
-		host = c.cfg.HostMTU
-	}
-	for _, t := range c.tunnels() {
-		dev, ok := c.ns.Device(t.device)
-		if ok && netstack.Up(dev) && dev.MTU+t.overhead > host {
-			c.assert.Fail("mtu/too-small", c.ns.DeviceEvidence(below), fmt.Sprintf("ip link set %s mtu %d, and the same or less for the pods; or raise the MTU between the nodes.", t.device, host-t.overhead),
-				"the way between the nodes takes packets of up to %d bytes, and the tunnel %s makes up to %d of its %d", host, t.device, dev.MTU+t.overhead, dev.MTU)
-		}
-		c.checkPodMTU(t, host, below)
-	}
-}
-
-// checkPodMTU asserts that the largest packets of the node's pods fit a tunnel.
-func (c *checkup) checkPodMTU(t tunnel, host int, below *nodedump.Interface) {
-	most, at := host-t.overhead, below
-	if dev, ok := c.ns.Device(t.device); ok {
-		most, at = min(most, dev.MTU), dev
-	}
-	if t.podMTU != 0 {
-		most = t.podMTU
-	}
-	for _, pod := range c.census().Pods(c.node) {
-		if dev, ok := plugin.PodDevice(c.env, pod, ifName); ok && dev.MTU > most {
-			c.assert.At(model.SuspicionLevelWarning).Fail("mtu/too-small", c.ns.DeviceEvidence(at), fmt.Sprintf("Give the pods an MTU of at most %d (veth_mtu of calico-config, or the mtu of the operator's Installation), and recreate them.", most),
-				"pod %s/%s sends packets of up to %d bytes, and %s takes %d", pod.Namespace, pod.Name, dev.MTU, t.what, most)
-			return
-		}
-	}
-}
-
-// A tunnel is a way between nodes that costs bytes.
-type tunnel struct {
+// An encapsulation is what a way between nodes costs.
+type encapsulation struct {
 	device, what string
-	overhead     int // felix/dataplane/linux/int_dataplane.go
-	podMTU       int // what the options say of it
+	overhead     int    // felix/dataplane/linux/int_dataplane.go
+	option       string // that says what pods may send, and what it is
+	podMTU       int
 }
 
-// tunnels are those that packets of the node's pods go through.
-func (c *checkup) tunnels() (list []tunnel) {
-	all := []tunnel{
-		{ipipDevice, "the IPIP tunnel", 20, c.cfg.IPIPPodMTU},
-		{vxlanDevice, "the VXLAN tunnel", 50, c.cfg.VXLANPodMTU},
-		{c.wireguard(), "WireGuard", 60, 0},
+// encapsulations are those that packets of the node's pods need.
+func (c *checkup) encapsulations() (list []encapsulation) {
+	all := []encapsulation{
+		{ipipDevice, "IPIP", 20, "--calico-ipip-pod-mtu", c.cfg.IPIPPodMTU},
+		{vxlanDevice, "VXLAN", 50, "--calico-vxlan-pod-mtu", c.cfg.VXLANPodMTU},
+		{c.wireguard(), "WireGuard", 60, "", 0},
 	}
 	used := map[string]bool{}
 	for _, peer := range c.census().Peers(c.node) {
@@ -193,20 +160,42 @@ func (c *checkup) tunnels() (list []tunnel) {
 			}
 		}
 	}
-	list = slices.DeleteFunc(all, func(t tunnel) bool { return !used[t.device] })
+	list = slices.DeleteFunc(all, func(e encapsulation) bool { return !used[e.device] })
 	if len(list) == 0 {
-		list = append(list, tunnel{"", "the way between the nodes", 0, c.cfg.PodMTU})
+		list = append(list, encapsulation{what: "no encapsulation", option: "--calico-pod-mtu", podMTU: c.cfg.PodMTU})
 	}
 	return list
 }
 
+// checkMTU asserts that a full packet of a tunnel fits what the nodes exchange,
+// and one of a pod as well, with what its encapsulation costs.
+func (c *checkup) checkMTU() {
+	below, ok := c.hostDevice()
+	if !ok {
+		return
+	}
+	host, from := below.MTU, "the MTU of "+below.Name
+	if c.cfg.HostMTU != 0 {
+		host, from = c.cfg.HostMTU, "--calico-host-mtu"
+	}
+	for _, e := range c.encapsulations() {
+		dev, ok := c.ns.Device(e.device)
+		if ok && netstack.Up(dev) && dev.MTU+e.overhead > host {
+			c.assert.Fail("mtu/too-small", c.ns.DeviceEvidence(below), fmt.Sprintf("ip link set %s mtu %d, and the same or less for the pods; or raise the MTU between the nodes.", dev.Name, host-e.overhead),
+				"%s is %d, and the tunnel %s makes packets of up to %d bytes of its %d", from, host, dev.Name, dev.MTU+e.overhead, dev.MTU)
+		}
+		limit, why := host-e.overhead, fmt.Sprintf("%s is %d, of which %s takes %d", from, host, e.what, e.overhead)
+		if e.podMTU != 0 {
+			limit, why = e.podMTU, e.option
+		}
+		plugin.CheckPodMTU(c.env, c.to, c.census().Pods(c.node), limit, why)
+	}
+}
+
 // hostDevice is the device towards the other nodes.
 func (c *checkup) hostDevice() (*nodedump.Interface, bool) {
-	if c.cfg.HostInterface != "" {
-		return c.ns.Device(c.cfg.HostInterface)
-	}
-	if own := c.facts().members[c.node]; own != nil && own.addr.IsValid() {
+	if own := c.facts().members[c.node]; c.cfg.HostInterface == "" && own != nil && own.addr.IsValid() {
 		return c.ns.FIB.DeviceOwning(own.addr.Addr())
 	}
-	return nil, false
+	return c.ns.Device(c.cfg.HostInterface)
 }

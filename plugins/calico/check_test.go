@@ -74,7 +74,7 @@ func fdb(mac, dst string) edit {
 
 func sysctl(name, value string) edit { return func(s *state) { s.node.Sysctls[name] = value } }
 
-func rules(text string) edit { return func(s *state) { s.node.IPTables = part(text) } }
+func noRules(s *state) { s.node.IPTables = part("") }
 
 func podNeighbour(mac string) edit { return func(s *state) { s.pod.Neighbours[0].MAC = mac } }
 
@@ -188,6 +188,12 @@ func TestFaults(t *testing.T) {
 		{"pod: all devices answer", "vxlan Always", []edit{sysctl("net.ipv4.conf."+veth+".proxy_arp", "0"), sysctl("net.ipv4.conf.all.proxy_arp", "1")}, nil},
 		{"pod: its address is in no pool", "vxlan Always", []edit{object("ippools", "10.0.0.0/16", "10.0.2.0/23")}, []string{"critical address/wrong: 10.0.1.5, the address of pod demo/a, is in no IPPool"}},
 		{"pod: the pools were not collected", "vxlan Always", []edit{func(s *state) { delete(s.objects, "ippools."+snapshot.CalicoStored) }}, nil},
+		{"pod: its pool is disabled", "vxlan Always", []edit{object("ippools", "natOutgoing", "disabled: true, natOutgoing")}, []string{"info address/wrong: pod demo/a keeps 10.0.1.5"}},
+		{"pool: BIRD tells nobody of it", "", []edit{object("ippools", "natOutgoing", "disableBGPExport: true, natOutgoing"), noRoute("10.0.2.0/26")}, nil},
+		{"pool: felix does not mind", "vxlan Always", []edit{object("ippools", "natOutgoing", "disableBGPExport: true, natOutgoing"), noRoute("10.0.2.0/26")}, []string{"critical route/missing"}},
+		{"felix: routes for pods alone", "vxlan Always", []edit{object("felixconfigurations", "spec: {}", "spec: {routeSource: WorkloadIPs}"), noRoute("10.0.2.0/26"), routed("10.0.2.5/32", vxlanDevice, "10.0.2.0"),
+			object("blockaffinities", "- {metadata: {name: c3}", "- {metadata: {name: c4}, spec: {cidr: 10.0.4.0/26, node: n2, state: confirmed}}\n- {metadata: {name: c3}")}, nil},
+		{"felix: no route for a pod", "vxlan Always", []edit{object("felixconfigurations", "spec: {}", "spec: {routeSource: WorkloadIPs}"), noRoute("10.0.2.0/26")}, []string{"critical route/missing: the route 10.0.2.5/32"}},
 		{"block: two nodes claim it", "vxlan Always", []edit{object("blockaffinities", "cidr: 10.0.2.0/26, node: n2", "cidr: 10.0.1.0/26, node: n2")}, []string{"critical address/overlap"}},
 		{"block: another node's", "vxlan Always", []edit{object("blockaffinities", "cidr: 10.0.1.0/26, node: n1", "cidr: 10.0.1.0/26, node: n3"), object("ipamblocks", "secondary: {node: n1}", "secondary: {node: n3}")},
 			[]string{"critical address/wrong: 10.0.1.5", "critical route"}},
@@ -201,19 +207,19 @@ func TestFaults(t *testing.T) {
 			[]string{"critical address/wrong node:n1: Calico tells the other nodes that node n1 is at 172.17.0.1"}},
 		{"address: no device of the other node has it", "vxlan Always", []edit{dumped("172.31.0.9/24")}, []string{"critical address/wrong node:n2"}},
 		{"address: two nodes have the same", "", []edit{object("nodes", "IPv4Address: 172.31.0.2/24", "IPv4Address: 172.31.0.1/24")}, []string{"critical address/duplicate", "critical route/diverted"}},
-		{"MTU: IPIP", "ipip Always", []edit{mtu(ipipDevice, 1500)}, []string{"critical mtu/too-small: the way between the nodes takes packets of up to 1500 bytes, and the tunnel tunl0 makes up to 1520"}},
+		{"MTU: IPIP", "ipip Always", []edit{mtu(ipipDevice, 1500)}, []string{"critical mtu/too-small: the MTU of eth0 is 1500, and the tunnel tunl0 makes packets of up to 1520 bytes of its 1500"}},
 		{"MTU: VXLAN", "vxlan Always", []edit{mtu(vxlanDevice, 1480)}, []string{"critical mtu/too-small"}},
 		{"MTU: WireGuard", "wireguard", []edit{mtu(wireguard, 1450)}, []string{"critical mtu/too-small"}},
-		{"MTU: a pod's is more than the tunnel's", "ipip Always", []edit{podMTU(1500)}, []string{"warning mtu/too-small"}},
+		{"MTU: a pod's is more than the tunnel's", "ipip Always", []edit{podMTU(1500)}, []string{"warning mtu/too-small pod:demo/a"}},
 		{"MTU: a pod's is the tunnel's", "ipip CrossSubnet", []edit{podMTU(1480)}, nil},
-		{"MTU: a pod's is more than the host's", "", []edit{podMTU(1501)}, []string{"warning mtu/too-small"}},
+		{"MTU: a pod's is more than the host's", "", []edit{podMTU(1501)}, []string{"warning mtu/too-small pod:demo/a"}},
 		{"MTU: a pod's is the host's", "", []edit{podMTU(1500)}, nil},
-		{"natOutgoing: the rule is gone", "vxlan Always", []edit{rules("")}, []string{"critical netfilter/masquerade-missing"}},
-		{"natOutgoing: not asked for", "vxlan Always", []edit{rules(""), object("ippools", "natOutgoing: true", "natOutgoing: false")}, nil},
-		{"natOutgoing: for some devices", "vxlan Always", []edit{rules(""), object("felixconfigurations", "spec: {}", "spec: {iptablesNATOutgoingInterfaceFilter: eth1}")}, nil},
+		{"natOutgoing: the rule is gone", "vxlan Always", []edit{noRules}, []string{"critical netfilter/masquerade-missing"}},
+		{"natOutgoing: not asked for", "vxlan Always", []edit{noRules, object("ippools", "natOutgoing: true", "natOutgoing: false")}, nil},
+		{"natOutgoing: for some devices", "vxlan Always", []edit{noRules, object("felixconfigurations", "spec: {}", "spec: {iptablesNATOutgoingInterfaceFilter: eth1}")}, nil},
 		{"rp_filter lets symmetric ways be", "vxlan Always", []edit{sysctl(strict, "1")}, nil},
 		{"rp_filter discards what comes back another way", "ipip CrossSubnet", []edit{sysctl(strict, "1"), routed("10.0.3.0/26", "dummy9", "")}, []string{"critical route", "fatal sysctl/rp-filter"}},
-		{"eBPF: nothing is compared", "vxlan Always", []edit{noRoute("10.0.2.0/26"), rules(""), object("felixconfigurations", "spec: {}", "spec: {bpfEnabled: true}")}, []string{"info network/not-checked"}},
+		{"eBPF: nothing is compared", "vxlan Always", []edit{noRoute("10.0.2.0/26"), noRules, object("felixconfigurations", "spec: {}", "spec: {bpfEnabled: true}")}, []string{"info network/not-checked"}},
 		{"eBPF: only on another node", "vxlan Always", []edit{noRoute("10.0.2.0/26"), object("felixconfigurations", "- {metadata", "- {metadata: {name: node.n2}, spec: {bpfEnabled: true}}\n- {metadata")}, []string{"critical route/missing"}},
 		{"eBPF: not on this node", "vxlan Always", []edit{object("felixconfigurations", "- {metadata: {name: default}, spec: {}}", "- {metadata: {name: default}, spec: {bpfEnabled: true}}\n- {metadata: {name: node.n1}, spec: {bpfEnabled: false}}")}, nil},
 	} {
@@ -235,10 +241,10 @@ func TestOptions(t *testing.T) {
 	}{
 		{Config{HostMTU: 1460}, "ipip Always", "critical mtu/too-small"},
 		{Config{HostMTU: 9000}, "vxlan Always", ""},
-		{Config{PodMTU: 1300}, "", "warning mtu/too-small"},
-		{Config{IPIPPodMTU: 1300}, "ipip Always", "warning mtu/too-small"},
+		{Config{PodMTU: 1300}, "", "warning mtu/too-small pod:demo/a"},
+		{Config{IPIPPodMTU: 1300}, "ipip Always", "warning mtu/too-small pod:demo/a"},
 		{Config{IPIPPodMTU: 1300}, "vxlan Always", ""},
-		{Config{VXLANPodMTU: 1300}, "vxlan CrossSubnet", "warning mtu/too-small"},
+		{Config{VXLANPodMTU: 1300}, "vxlan CrossSubnet", "warning mtu/too-small pod:demo/a"},
 		{Config{HostInterface: "eth0"}, "", ""},
 		{Config{HostInterface: "eth9"}, "", "critical link/missing"},
 	} {

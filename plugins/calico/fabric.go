@@ -83,7 +83,7 @@ func (f *fabric) assertGateway(a *assertions.NetstackAssertion, pod *corev1.Pod)
 		return
 	}
 	dev, ok := ns.Device(veth)
-	if !ok || !plugin.AssertPodNeighbour(f.env, a, pod, ifName, gateway(), dev.MAC) {
+	if !ok || !plugin.AssertPodNeighbour(f.env, a, pod, gateway(), dev.MAC) {
 		return
 	}
 	if all, _, _ := ns.FIB.Sysctl("net.ipv4.conf.all.proxy_arp"); all == "1" {
@@ -129,8 +129,14 @@ func what(dev string) string {
 // block. What is not known is not asserted.
 func (f *fabric) placed(a *assertions.NetstackAssertion, ip netip.Addr, node string) (to netip.Prefix, ok bool) {
 	block, nodes, ok := f.facts().block(ip)
-	if !ok || slices.Equal(nodes, []string{node}) {
-		return block, ok
+	alone := netip.PrefixFrom(ip, ip.BitLen())
+	switch {
+	case !ok:
+		return block, false
+	case f.perPod():
+		return alone, true
+	case slices.Equal(nodes, []string{node}):
+		return block, true
 	}
 	at := "cluster/" + f.env.Snapshot.CalicoResource("blockaffinities") + ".yaml"
 	if slices.Contains(nodes, node) {
@@ -138,12 +144,18 @@ func (f *fabric) placed(a *assertions.NetstackAssertion, ip netip.Addr, node str
 	}
 	addresses := f.facts().ipam()
 	if addresses.nodes[ip] == node {
-		return netip.PrefixFrom(ip, ip.BitLen()), true
+		return alone, true
 	}
 	if !addresses.known {
 		return block, false
 	}
 	return block, a.Fail("address/wrong", at, "Recreate the pod.", "%s, an address of node %s, is of block %s of node %s, which gave it to nobody there: packets to it go to node %s", ip, node, block, nodes[0], nodes[0])
+}
+
+// perPod reports whether felix writes a route for each pod of other nodes, and
+// none for their blocks.
+func (f *fabric) perPod() bool {
+	return f.facts().configured(f.node, func(c *snapshot.CalicoFelix) string { return c.Spec.RouteSource }) == "WorkloadIPs"
 }
 
 // way is how packets to pods of a pool on another node travel. A zero device means
@@ -153,24 +165,33 @@ func (f *fabric) way(p pool, node string) (w assertions.Way) {
 	if own == nil || peer == nil {
 		return w
 	}
-	near := own.addr.IsValid() && own.addr.Masked().Contains(peer.addr.Addr())
-	encrypts := f.facts().on(f.node, func(c *snapshot.CalicoFelix) *bool { return c.Spec.WireguardEnabled })
-	direct := f.facts().mesh && !own.reflector && !peer.reflector
+	if own.encrypted && peer.encrypted && f.facts().on(f.node, func(c *snapshot.CalicoFelix) *bool { return c.Spec.WireguardEnabled }) {
+		return assertions.Way{Dev: f.wireguard()} // felix/wireguard: in a table of its own
+	}
+	near := p.cross && own.addr.Masked().Contains(peer.addr.Addr())
+	mesh := f.facts().mesh && !own.reflector && !peer.reflector
 	switch {
-	case encrypts && own.encrypted && peer.encrypted: // felix/wireguard: in a table of its own
-		w.Dev = f.wireguard()
-	case p.tunnel == "vxlan" && !(p.cross && near): // felix/dataplane/linux/vxlan_mgr.go
-		w.Dev, w.Via = vxlanDevice, peer.vtep
-	case p.tunnel == "ipip" && !(p.cross && near): // confd's bird_ipam.cfg.template
-		w.Dev = ipipDevice
-		if direct {
-			w.Via = peer.addr.Addr()
-		}
-	default:
-		w.Dev, _ = plugin.DeviceToward(f.env, f.node, f.cfg.HostInterface, peer.addr.Addr())
-		if direct || p.tunnel == "vxlan" {
-			w.Via = f.nextHop(peer.addr.Addr())
-		}
+	case p.tunnel == "vxlan" && near:
+		return f.plain(peer, true)
+	case p.tunnel == "vxlan": // felix/dataplane/linux/vxlan_mgr.go
+		return assertions.Way{Dev: vxlanDevice, Via: peer.vtep}
+	case p.local: // BIRD tells nobody
+		return w
+	case p.tunnel == "" || near: // confd's bird_ipam.cfg.template
+		return f.plain(peer, mesh)
+	case mesh:
+		w.Via = peer.addr.Addr()
+	}
+	w.Dev = ipipDevice
+	return w
+}
+
+// plain is the way to another node without a tunnel. direct says that the next
+// hop is that node, or the router that leads to it.
+func (f *fabric) plain(peer *member, direct bool) (w assertions.Way) {
+	w.Dev, _ = plugin.DeviceToward(f.env, f.node, f.cfg.HostInterface, peer.addr.Addr())
+	if direct {
+		w.Via = f.nextHop(peer.addr.Addr())
 	}
 	return w
 }
@@ -230,17 +251,16 @@ func (f *fabric) assertVTEP(a *assertions.NetstackAssertion, peer string) {
 // assertAddress asserts that the address by which the others reach a node is one
 // of the node's own: calico-node found it by itself, and may have found another
 // network's.
-func (f *fabric) assertAddress(a *assertions.NetstackAssertion, node string) bool {
+func (f *fabric) assertAddress(a *assertions.NetstackAssertion, node string) {
 	m, place := f.facts().members[node], plugin.PlaceOf(node)
 	ns := f.env.Atlas.NetNS(place)
 	if m == nil || !m.addr.IsValid() || ns == nil || ns.Unread("interfaces") != nil {
-		return true
+		return
 	}
-	if _, ok := ns.FIB.DeviceOwning(m.addr.Addr()); ok {
-		return true
+	if _, ok := ns.FIB.DeviceOwning(m.addr.Addr()); !ok {
+		a.In(ns, f.env.HopOf(place)).Fail("address/wrong", "cluster/nodes.yaml", "Set IP_AUTODETECTION_METHOD of calico-node so that it finds the right address, and restart it there.",
+			"Calico tells the other nodes that node %s is at %s, which none of its devices has", node, m.addr.Addr())
 	}
-	return a.In(ns, f.env.HopOf(place)).Fail("address/wrong", "cluster/nodes.yaml", "Set IP_AUTODETECTION_METHOD of calico-node so that it finds the right address, and restart it there.",
-		"Calico tells the other nodes that node %s is at %s, which none of its devices has", node, m.addr.Addr())
 }
 
 // Arrival implements [plugin.Fabric]: packets of other nodes' pods come out of the

@@ -3,7 +3,7 @@ package calico
 import (
 	"crypto/sha1" //nolint:gosec // it names devices, as Calico does
 	"encoding/hex"
-	"net"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -41,6 +41,9 @@ type pool struct {
 	tunnel string // ipip, vxlan, "" for none
 	cross  bool   // nodes of one subnet need no tunnel
 	nat    bool
+
+	disabled bool // it gives no new addresses
+	local    bool // BIRD tells no other node of it
 }
 
 // A member is a node as Calico knows it.
@@ -80,7 +83,7 @@ func (f *facts) addPool(p *snapshot.CalicoPool) {
 	if err != nil {
 		return
 	}
-	one := pool{name: p.Name, prefix: prefix.Masked(), nat: p.Spec.NATOutgoing}
+	one := pool{name: p.Name, prefix: prefix.Masked(), nat: p.Spec.NATOutgoing, disabled: p.Spec.Disabled, local: p.Spec.DisableBGPExport}
 	for tunnel, mode := range map[string]string{"ipip": p.Spec.IPIPMode, "vxlan": p.Spec.VXLANMode} {
 		if mode == "Always" || mode == "CrossSubnet" { // Calico refuses a pool with both
 			one.tunnel, one.cross = tunnel, mode == "CrossSubnet"
@@ -139,7 +142,7 @@ func newMember(node *corev1.Node) *member {
 // another one (felix/calc/vxlan_resolver.go).
 func vtepMAC(node string) string {
 	sum := sha1.Sum([]byte(node)) //nolint:gosec // as above
-	return net.HardwareAddr(append([]byte{'f'}, sum[:5]...)).String()
+	return fmt.Sprintf("66:%02x:%02x:%02x:%02x:%02x", sum[0], sum[1], sum[2], sum[3], sum[4])
 }
 
 // vethName is the name of the node's end of a pod's veth

@@ -38,7 +38,8 @@ const (
 	keys = ", projectcalico.org/WireguardPublicKey: k"
 )
 
-func device(name, kind string, index, mtu int, mac string, addrs ...string) nodedump.Interface {
+func device(name, kind string, index, mtu int, more ...string) nodedump.Interface {
+	mac, addrs := more[0], more[1:]
 	d := nodedump.Interface{Name: name, Kind: kind, Index: index, MAC: mac, MTU: mtu, Flags: []string{"UP"}}
 	for _, a := range addrs {
 		d.Addrs = append(d.Addrs, nodedump.Addr{Prefix: a, Scope: "global"})
