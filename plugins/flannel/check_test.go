@@ -223,7 +223,7 @@ func TestCheckNode(t *testing.T) {
 		{"subnet.env of another range", func(c *cluster) { c.env["n1"] = strings.Replace(c.env["n1"], "10.244.1.1", "10.244.7.1", 1) }, []string{"cni/contradiction subnet.env of node n1 gives its pods addresses of 10.244.7.0/24"}},
 		{"the backend of net-conf.json is another", func(c *cluster) { c.net = strings.Replace(c.net, `"vxlan"`, `"host-gw"`, 1) }, []string{"cni/contradiction flanneld of node n1 runs with the backend vxlan"}},
 		{"the tunnel has another hardware address", func(c *cluster) { c.devs["n1"][1].MAC = "0a:00:00:00:04:99" }, []string{"cni/contradiction the annotation of node n1 tells the other nodes that its tunnel has the hardware address 0a:00:00:00:04:01"}},
-		{"public-ip of nobody", note("n1", "192.0.2.1", "192.0.2.77"), []string{"cni/contradiction the annotation of node n1 tells the other nodes to send to 192.0.2.77"}},
+		{"public-ip of nobody", note("n1", "192.0.2.1", "192.0.2.77"), []string{"address/wrong the annotation of node n1 tells the other nodes to send to 192.0.2.77"}},
 		{"public-ip behind NAT", note("n1", "192.0.2.1", "203.0.113.7"), nil},
 		{"an underlay that takes less than it did", func(c *cluster) { c.devs["n1"][0].MTU = 1400 }, []string{"mtu/too-small subnet.env gives new pods of node n1 an MTU of 1450, and no more than 1350"}},
 		{"an MTU of net-conf.json", func(c *cluster) { c.with("vxlan", `,"MTU":1400`) }, []string{"mtu/too-small subnet.env gives new pods of node n1 an MTU of 1450, and no more than 1350"}},

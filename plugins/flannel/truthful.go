@@ -66,7 +66,7 @@ func (f *flannel) assertPublicIP(a *assertions.NetstackAssertion, node *corev1.N
 	if owner == "" {
 		owner = "nobody"
 	}
-	a.Fail("cni/contradiction", nodesFile, "Restart flanneld on node "+node.Name+" with the right --iface.",
+	a.Fail("address/wrong", nodesFile, "Restart flanneld on node "+node.Name+" with the right --iface.",
 		"the annotation of node %s tells the other nodes to send to %s, and no device of the node has that address: it is %s's", node.Name, ip, owner)
 }
 
