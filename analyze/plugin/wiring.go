@@ -58,8 +58,10 @@ func AssertPodNeighbour(env Env, a *assertions.NetstackAssertion, pod *corev1.Po
 }
 
 // DeviceToward returns the device of a node that leads to ip: the given one, or
-// by the node's routes, or, where there is no route, the one with the node's
-// own address.
+// by the node's routes. Where only a default route leads there, or none does, it is
+// a device in the network of ip, whose own route must have gone; where there is none,
+// the default route's, or else the one with the node's own address. Names of devices
+// say nothing.
 func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
 	if given != "" {
 		return given, true
@@ -68,7 +70,15 @@ func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
 	if ns == nil || !ip.IsValid() {
 		return "", false
 	}
-	if res := ns.FIB.Lookup(route.Query{Dst: ip}, nil); res.Type == route.TypeUnicast {
+	res := ns.FIB.Lookup(route.Query{Dst: ip}, nil)
+	routed := res.Type == route.TypeUnicast
+	if routed && res.Prefix.Bits() > 0 {
+		return res.Dev, true
+	}
+	if dev, ok := deviceWithin(ns, ip); ok {
+		return dev, true
+	}
+	if routed {
 		return res.Dev, true
 	}
 	for _, own := range env.IPCache.GetNodeIPs(node) {
@@ -77,6 +87,20 @@ func DeviceToward(env Env, node, given string, ip netip.Addr) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// deviceWithin finds the device with an address in the network of ip, the
+// smallest network if there are several.
+func deviceWithin(ns *netstack.NetNS, ip netip.Addr) (dev string, ok bool) {
+	best := 0
+	for i := range ns.Info.Interfaces {
+		for _, a := range ns.Info.Interfaces[i].Addrs {
+			if p, err := netip.ParsePrefix(a.Prefix); err == nil && p.Contains(ip) && p.Bits() > best {
+				dev, best = ns.Info.Interfaces[i].Name, p.Bits()
+			}
+		}
+	}
+	return dev, best > 0
 }
 
 // podPlace finds the namespace of a pod, nil if it was not collected.

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,8 +84,11 @@ func TestMarks(t *testing.T) {
 		require.Equal(t, tt.cni+": "+tt.saw, n.Evidence())
 		require.Equal(t, "linux", n.Plugin.Name)
 	}
+	page, err := os.ReadFile("../../docs/plugins/linux.md")
+	require.NoError(t, err)
 	for _, m := range marks() {
 		require.True(t, tested[m.CNI], "%s has no row", m.CNI)
+		require.Contains(t, string(page), m.CNI, "docs/plugins/linux.md says what is known of it")
 	}
 }
 
