@@ -56,9 +56,21 @@ func (h *Host) ToPod(upstream *model.Link, dst model.Endpoint, _ model.Protocol,
 	if pod.Spec.NodeName == h.Info.NodeName {
 		h.LocalPod(h.assert(), pod)
 	} else if node, ok := h.reality.env.IPCache.GetNodeFromName(pod.Spec.NodeName); ok {
+		before := len(h.findings.list)
 		h.Remote(h.assert(), dst.IP, node)
+		if len(h.findings.list) == before && h.byRouter(dst.IP) {
+			return nil, ErrNoOpinion
+		}
 	}
 	return toward(h.nextFor(pod)), nil
+}
+
+// byRouter reports whether the main table hands packets to ip to somebody who is
+// no node: a router, which knows where the nodes are.
+func (h *Host) byRouter(ip netip.Addr) bool {
+	main := h.reality.NS.FIB.InTable(route.TableMain, route.Query{Dst: ip})
+	_, node := h.reality.env.IPCache.GetNodeNameFromIP(main.Via)
+	return main.Via.IsValid() && !node
 }
 
 // ToHost implements [SimplePluginNode].

@@ -118,6 +118,9 @@ func netns(key string, routes []string, devices ...nodedump.Interface) *nodedump
 	empty := nodedump.Part{Status: nodedump.StatusEmpty}
 	info := &nodedump.NetNSInfo{Key: key, Interfaces: devices, Sysctls: map[string]string{"net.ipv4.ip_forward": "1"},
 		IPTables: empty, IPTablesLegacy: empty, IP6Tables: empty, IP6TablesLegacy: empty, NFT: empty, IPSet: empty, Conntrack: empty}
+	if key == "host" { // a router that the bundle does not show
+		info.Neighbours = []nodedump.Neighbour{{IP: "192.0.2.254", Dev: "eth0", MAC: "02:00:00:00:00:fe", State: "REACHABLE"}}
+	}
 	for _, r := range routes {
 		f := append(strings.Fields(r), "")
 		info.Routes = append(info.Routes, nodedump.Route{Family: 4, Table: route.TableMain, Dst: f[0], Dev: f[1], Via: f[2]})
@@ -200,6 +203,8 @@ func TestMeantAndReal(t *testing.T) {
 		{"what is wrong beside the meant way only warns", []string{toN2}, fabric{device: "gone0"}, "node:n2", []string{"warning link/missing node:n1"}, false},
 		{"it is diverted, and a finding says by what", []string{toN3}, fabric{device: "eth0"}, "node:n3", []string{"fatal route/diverted node:n1"}, true},
 		{"it is diverted, and nobody explains", []string{toN3}, fabric{silent: true}, "node:n3", []string{"fatal route/diverted node:n1"}, true},
+		{"a router takes it, and nobody says that it should not", []string{"10.244.2.0/24 eth0 192.0.2.254"}, fabric{silent: true}, "external:192.0.2.254", nil, false},
+		{"a router takes it, and a finding says that it should not", []string{"10.244.2.0/24 eth0 192.0.2.254"}, fabric{device: "eth0"}, "external:192.0.2.254", []string{"fatal route/diverted node:n1"}, true},
 		{"it is lost, and a finding says why", nil, fabric{device: "eth0"}, "", []string{"fatal route/missing node:n1"}, true},
 		{"it is lost, and the namespace says why", nil, fabric{silent: true}, "", []string{"fatal route/missing node:n1"}, true},
 	} {

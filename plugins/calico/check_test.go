@@ -76,7 +76,9 @@ func sysctl(name, value string) edit { return func(s *state) { s.node.Sysctls[na
 
 func noRules(s *state) { s.node.IPTables = part("") }
 
-func podNeighbour(mac string) edit { return func(s *state) { s.pod.Neighbours[0].MAC = mac } }
+func podNeighbour(mac string) edit {
+	return func(s *state) { s.pod.Neighbours[0].MAC, s.pod.Neighbours[0].State = mac, "PERMANENT" }
+}
 
 // object replaces a text in the objects of one of Calico's resources, or in those
 // of Kubernetes.

@@ -108,7 +108,8 @@ func healthy(mode string) *state {
 		device("eth0", "", 2, 1500, "02:00:00:00:00:01", "172.31.0.1/24"), cable)
 	s.node.IPTables, s.node.IPSet = part(masq), part(sets)
 	s.node.Sysctls["net.ipv4.conf."+veth+".proxy_arp"] = "1"
-	s.node.Neighbours = []nodedump.Neighbour{{IP: "172.31.0.254", Dev: "eth0", MAC: "02:00:00:00:00:fe", State: "REACHABLE"}, {IP: "10.0.1.5", Dev: veth, MAC: "0a:00:00:00:00:05", State: "STALE"}}
+	s.node.Neighbours = []nodedump.Neighbour{{IP: "172.31.0.254", Dev: "eth0", MAC: "02:00:00:00:00:fe", State: "REACHABLE"},
+		{IP: "172.31.0.2", Dev: "eth0", MAC: "02:00:00:00:00:02", State: "REACHABLE"}, {IP: "10.0.1.5", Dev: veth, MAC: "0a:00:00:00:00:05", State: "STALE"}}
 	s.pod = netns("a", []nodedump.Route{way("169.254.1.1/32", ifName, ""), way("0.0.0.0/0", ifName, "169.254.1.1")}, eth0)
 	s.pod.Neighbours = []nodedump.Neighbour{{IP: "169.254.1.1", Dev: ifName, MAC: "ee:ee:ee:ee:ee:ee", State: "STALE"}}
 	s.wire(tunnel, when)
@@ -144,6 +145,12 @@ func (s *state) wire(tunnel, when string) {
 		"wireguard": device(wireguard, "wireguard", 9, 1440, "", "10.0.1.2/32"),
 		"":          device("dummy0", "dummy", 9, 1500, ""),
 	}[tunnel])
+	switch dev := &s.node.Interfaces[len(s.node.Interfaces)-1]; tunnel {
+	case "vxlan":
+		dev.VXLAN = &nodedump.VXLAN{ID: 4096, Local: "172.31.0.1", Link: 2, Port: 4789, NoLearning: true}
+	case "ipip":
+		dev.Tunnel = &nodedump.Tunnel{}
+	}
 	if tunnel == "wireguard" {
 		s.node.Rules = []nodedump.Rule{{Family: 4, Table: 255}, {Family: 4, Priority: 99, Not: true, Mark: 0x100000, Mask: 0x100000, Table: 1}, {Family: 4, Priority: 32766, Table: 254}}
 	}
