@@ -8,6 +8,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/infra"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/topology"
+	"github.com/pathsnap/pathsnap/snapshot"
 )
 
 // cross asks what lies between machines what becomes of a transmission, and
@@ -36,12 +37,8 @@ func (w *walk) crossAll(sent []model.Transmission) (out []model.Transmission) {
 	return out
 }
 
-// betweenMachines reports whether a transmission leaves a machine for another
-// that it does not stand on itself.
+// betweenMachines reports whether a transmission leaves a machine for another.
 func (w *walk) betweenMachines(t model.Transmission) bool {
-	if t.Link.Type != model.LinkInfra && t.Link.Type != model.LinkExternal {
-		return false
-	}
 	return w.machine(t.Link.Source.Hop) != w.machine(t.NextHop)
 }
 
@@ -96,18 +93,33 @@ func (w *walk) take(t model.Transmission, v infra.Verdict, name string) model.Tr
 		link.DestinationAttribute, link.Packet.DstMAC = model.LinkAttribute{Interface: dev}, ""
 		return t
 	}
-	if to := (model.Hop{Type: model.NetNodeTypeNode, ID: v.To.Node}); v.To.Node != "" && w.nodeOf(t.NextHop) != v.To.Node {
-		if v.Diverted {
-			s := suspicionOf(v)
-			s.On = t.Link.Source.Hop
-			t.Link.Source.Report(s)
-			w.found = append(w.found, s)
-			t.Link.Source.Meant = append(t.Link.Source.Meant, model.Transmission{NextHop: t.NextHop})
-		}
-		t.NextHop, link.Type = to, model.LinkInfra
-		link.DestinationAttribute, link.Packet.DstMAC = model.LinkAttribute{Interface: w.device(to, v.To.MAC)}, ""
+	if v.To.Node != "" {
+		w.arrive(&t, v)
 	}
 	return t
+}
+
+// arrive leads a transmission to the node, and to the device there, at which it
+// arrives. Devices may be in the namespaces of pods.
+func (w *walk) arrive(t *model.Transmission, v infra.Verdict) {
+	meant, elsewhere := t.NextHop, w.nodeOf(t.NextHop) != v.To.Node
+	hop, dev := w.device(v.To, t.Link.Packet.Dst.Addr())
+	switch {
+	case !elsewhere && (dev == "" || strings.EqualFold(w.mac(t.NextHop, t.Link.DestinationAttribute.Interface), v.To.MAC)):
+		return
+	case dev == "":
+		hop, dev = w.own(v.To.Node)
+	}
+	t.NextHop, t.Link.Type = hop, model.LinkInfra
+	t.Link.DestinationAttribute, t.Link.Packet.DstMAC = model.LinkAttribute{Interface: dev}, ""
+	if !v.Diverted {
+		return
+	}
+	s, from := suspicionOf(v), t.Link.Source
+	s.On = from.Hop
+	from.Report(s)
+	from.Meant = append(from.Meant, model.Transmission{NextHop: meant})
+	w.found = append(w.found, s)
 }
 
 // bystander is the machine outside the cluster that a packet comes to by a
@@ -130,25 +142,41 @@ func (w *walk) owns(hop model.Hop, ip netip.Addr) bool {
 	return ok && w.nodes.n.atlas.hopOf(place) == hop
 }
 
-// device is the device of a node with a hardware address: that of the node's
-// own address if none has it.
-func (w *walk) device(node model.Hop, mac string) string {
-	place := topology.Place{Base: "nodes/" + node.ID}.Host()
-	ns := w.nodes.n.atlas.NetNS(place)
-	if ns == nil {
-		return ""
+// device finds the device of a node with a hardware address, or that of the pod
+// on it which has the address dst; the zero Hop if none has it.
+func (w *walk) device(to infra.Machine, dst netip.Addr) (model.Hop, string) {
+	atlas := w.nodes.n.atlas
+	host := topology.Place{Base: snapshot.NodeBase(to.Node, false)}.Host()
+	places := []topology.Place{host}
+	if pod, ok := atlas.Pod(dst); ok && pod.Host() == host {
+		places = append(places, pod)
 	}
-	for i := range ns.Info.Interfaces {
-		if dev := &ns.Info.Interfaces[i]; mac != "" && dev.MAC == mac && dev.Master == 0 {
-			return dev.Name
+	for _, place := range places {
+		ns := atlas.NetNS(place)
+		if ns == nil || to.MAC == "" {
+			continue
+		}
+		for i := range ns.Info.Interfaces {
+			if dev := &ns.Info.Interfaces[i]; strings.EqualFold(dev.MAC, to.MAC) && dev.Kind != "vlan" && dev.Master == 0 {
+				return atlas.hopOf(place), dev.Name
+			}
 		}
 	}
-	for _, ip := range w.nodes.n.ips.GetNodeIPs(node.ID) {
-		if dev, ok := ns.FIB.DeviceOwning(ip); ok {
-			return dev.Name
+	return model.Hop{}, ""
+}
+
+// own is a node, and its device with the node's own address, "" if there is none.
+func (w *walk) own(node string) (model.Hop, string) {
+	hop := model.Hop{Type: model.NetNodeTypeNode, ID: node}
+	place, _ := w.nodes.n.atlas.placeOf(hop)
+	if ns := w.nodes.n.atlas.NetNS(place); ns != nil {
+		for _, ip := range w.nodes.n.ips.GetNodeIPs(node) {
+			if dev, ok := ns.FIB.DeviceOwning(ip); ok {
+				return hop, dev.Name
+			}
 		}
 	}
-	return ""
+	return hop, ""
 }
 
 // stopped sends a transmission to the vertex that stands for what lies between

@@ -17,6 +17,7 @@ type vpc struct {
 	facts     *wire.Facts
 	cluster   infra.Cluster
 	enis      []*eni
+	addrs     map[netip.Addr]*eni
 	instances map[string]string // of nodes
 	nodes     map[string]string // of instances
 	vswitches map[string]*wire.VSwitch
@@ -49,7 +50,7 @@ type route struct {
 // newVPC puts facts in order. What cannot be understood of an object is in the
 // problems.
 func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
-	v := &vpc{facts: facts, cluster: env.Cluster, instances: map[string]string{}, nodes: map[string]string{}, vswitches: map[string]*wire.VSwitch{},
+	v := &vpc{facts: facts, cluster: env.Cluster, addrs: map[netip.Addr]*eni{}, instances: map[string]string{}, nodes: map[string]string{}, vswitches: map[string]*wire.VSwitch{},
 		tables: map[string][]route{}, groups: map[string]*group{}, prefixes: map[string][]netip.Prefix{}, balancers: map[netip.Addr]*wire.LoadBalancer{}}
 	for i := range facts.VSwitches {
 		v.vswitches[facts.VSwitches[i].VSwitchID] = &facts.VSwitches[i]
@@ -134,17 +135,28 @@ func (v *vpc) addENI(raw *wire.NetworkInterface) {
 	for _, p := range e.Ipv6Sets.Ipv6Set {
 		add(p.Ipv6Address, wire.PublicIP{})
 	}
-	for _, p := range e.Ipv4PrefixSets.Ipv4PrefixSet {
-		if prefix, ok := v.prefix(e.Place, p.Ipv4Prefix); ok {
+	assigned := func(text string) {
+		if prefix, ok := v.prefix(e.Place, text); ok {
 			e.prefixes = append(e.prefixes, prefix)
 		}
+	}
+	for _, p := range e.Ipv4PrefixSets.Ipv4PrefixSet {
+		assigned(p.Ipv4Prefix)
 	}
 	for _, p := range e.Ipv6PrefixSets.Ipv6PrefixSet {
-		if prefix, ok := v.prefix(e.Place, p.Ipv6Prefix); ok {
-			e.prefixes = append(e.prefixes, prefix)
+		assigned(p.Ipv6Prefix)
+	}
+	v.index(e)
+}
+
+// index keeps an interface, to be found by its addresses.
+func (v *vpc) index(e *eni) {
+	v.enis = append(v.enis, e)
+	for _, ip := range e.addrs {
+		if v.addrs[ip] == nil {
+			v.addrs[ip] = e
 		}
 	}
-	v.enis = append(v.enis, e)
 }
 
 // addPublic notes that the Internet knows an instance by an address of its own.
@@ -184,8 +196,11 @@ func (v *vpc) addNodes(env infra.Env) {
 
 // owner finds the interface that has an address, nil if the bundle knows none.
 func (v *vpc) owner(ip netip.Addr) *eni {
+	if e := v.addrs[ip]; e != nil {
+		return e
+	}
 	for _, e := range v.enis {
-		if e.owns(ip) {
+		if slices.ContainsFunc(e.prefixes, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 			return e
 		}
 	}
