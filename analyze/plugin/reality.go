@@ -167,7 +167,7 @@ func (r *Reality) onward(v *model.Visit, o netstack.Outcome) model.Transmission 
 // underlay finds who takes a packet that leaves the machine. Where the bundle
 // does not show the next hop, the packet leaves what is known.
 func (r *Reality) underlay(link *model.Link, o netstack.Outcome) model.Transmission {
-	if r.Place != r.Place.Host() {
+	if r.Place != r.Place.Host() && !r.wired(o.Dev) {
 		return r.unseen(link)
 	}
 	end, asIs, ok := r.env.Topology.Underlay(topology.End{Place: r.Place, Dev: o.Dev}, o.NextHop, o.Packet.DstMAC)
@@ -179,6 +179,13 @@ func (r *Reality) underlay(link *model.Link, o netstack.Outcome) model.Transmiss
 	}
 	link.DestinationAttribute.Interface = end.Dev
 	return model.Transmission{NextHop: r.env.HopOf(end.Place), Link: link}
+}
+
+// wired reports whether a device has the wire of a machine of its own: hardware
+// that was moved into a pod's namespace, with nothing at its other end.
+func (r *Reality) wired(name string) bool {
+	dev, ok := r.NS.Device(name)
+	return ok && dev.Kind == "" && dev.Link == 0 && dev.LinkNSID == nil && dev.Master == 0
 }
 
 // unseen is a packet out of a pod whose device's other end was not collected.
