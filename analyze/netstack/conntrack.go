@@ -325,7 +325,7 @@ func (r *run) unique() {
 func (r *run) entry() model.Conn {
 	return model.Conn{Original: r.f.Ct.Original, Reply: r.f.Packet.Tuple().Invert(), Mark: r.f.Ct.Mark, Zone: r.f.Ct.Zone,
 		Opening: r.f.Packet.Protocol == model.TCP && r.f.Packet.Kind == model.KindOpen,
-		Virtual: r.served && !r.f.Ct.DNAT && r.f.Ct.Original.Dst != r.f.Packet.Dst}
+		Virtual: r.f.Virtual.Served && !r.f.Ct.DNAT && r.f.Ct.Original.Dst != r.f.Packet.Dst}
 }
 
 // SocketsOf is where a flow remembers which conversations the sockets of the

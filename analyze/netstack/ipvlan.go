@@ -123,7 +123,7 @@ func (r *run) ipvlanRouted(parent, child *nodedump.Interface) {
 	r.step("ipvlan "+child.Name, "", "routed behind "+parent.Name, r.ns.at(parent.Line))
 	p := r.f.Packet
 	p.SrcMAC, p.DstMAC = "", ""
-	r.f = netfilter.Frame{Packet: p, Choices: r.f.Choices, Env: r.f.Env, Blind: r.f.Blind, Trace: r.f.Trace}
+	r.f = netfilter.Frame{Packet: p, Choices: r.f.Choices, Env: r.f.Env, Blind: r.f.Blind, Virtual: r.f.Virtual, Trace: r.f.Trace}
 	r.conn, r.local, r.looped, r.in = nil, true, false, ""
 	q := r.query()
 	q.OIf, q.AnySrc = parent.Name, true

@@ -41,7 +41,7 @@ func (ns *NetNS) ipvsAt(h netfilter.Hook) []registered {
 func (r *run) virtual() bool {
 	p := r.f.Packet
 	switch {
-	case r.served, r.cast == route.TypeBroadcast, r.cast == route.TypeMulticast:
+	case r.f.Virtual.Served, r.cast == route.TypeBroadcast, r.cast == route.TypeMulticast:
 		return true
 	case p.Kind == model.KindError:
 		return r.virtualError()
@@ -222,9 +222,17 @@ func (r *run) tracked() bool {
 
 // take marks the packet as one that IPVS has dealt with (skb->ipvs_property).
 // Without net.ipv4.vs.conntrack it is one that conntrack does not know
-// (ip_vs_notrack).
+// (ip_vs_notrack). What "-m ipvs" finds of its connection is looked for by what
+// the real server gets (ip_vs_conn_out_get): where that is not translated, it
+// depends on the kernel.
 func (r *run) take() {
-	r.served = true
+	r.f.Virtual = netfilter.Virtual{Served: true}
+	sent := r.f.Packet.Tuple()
+	if c, method, ok := r.virtualConn(func(c model.Conn) bool { return c.Reply == sent.Invert() || c.Original == sent }); ok {
+		if r.f.Virtual.Open = method != ipvs.Masq; method == ipvs.Masq && c.Reply == sent.Invert() {
+			r.f.Virtual.To = c.Original.Dst
+		}
+	}
 	if !r.tracked() {
 		r.conn, r.f.Ct = nil, netfilter.Ct{State: netfilter.CtUntracked}
 	}

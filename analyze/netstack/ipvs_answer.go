@@ -14,7 +14,7 @@ import (
 // are looked for (IP_VS_CONN_F_NOOUTPUT). It reports whether the packet goes on.
 func (r *run) virtualAnswer() bool {
 	p := &r.f.Packet
-	if r.served || p.Kind == model.KindError && p.About == nil {
+	if r.f.Virtual.Served || p.Kind == model.KindError && p.About == nil {
 		return true
 	}
 	for _, c := range r.flow.Conns(onceOf(r.ns.ID)) {
@@ -67,5 +67,5 @@ func (r *run) virtualError() bool {
 
 // virtualForward is ip_vs_forward_icmp: in FORWARD only errors are looked at.
 func (r *run) virtualForward() bool {
-	return r.served || r.f.Packet.Kind != model.KindError || r.virtualError()
+	return r.f.Virtual.Served || r.f.Packet.Kind != model.KindError || r.virtualError()
 }

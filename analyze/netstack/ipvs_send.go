@@ -133,7 +133,7 @@ func (r *run) tunnelTo(server *ipvs.Server, res route.Result) {
 	if inner.Size > 0 {
 		outer.Size = inner.Size + tunnelHeadroom(server)
 	}
-	r.f = netfilter.Frame{Packet: outer, Choices: r.f.Choices, Env: r.f.Env, Blind: r.f.Blind, Trace: r.f.Trace}
+	r.f = netfilter.Frame{Packet: outer, Choices: r.f.Choices, Env: r.f.Env, Blind: r.f.Blind, Virtual: r.f.Virtual.Outer(), Trace: r.f.Trace}
 	r.conn, r.looped, r.in, r.out.Route = nil, false, "", res
 	r.step("ipvs", server.Text, "in a tunnel: "+outer.String(), server.Evidence)
 	r.localOut(res)

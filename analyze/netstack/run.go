@@ -141,7 +141,6 @@ type run struct {
 	sockDev  string       // the device that the sender's socket is bound to, "" if none
 	attached bool         // it was made about another packet, whose entry it has
 	looped   bool         // sent to ourselves: conntrack and nat have seen it
-	served   bool         // IPVS has dealt with it (skb->ipvs_property)
 	settled  bool         // IPVS sends it: conntrack and nat have seen it at another hook
 	reopened *dumpedConn  // the entry that the packet has made room for
 	conn     *model.Conn  // the conntrack entry that it belongs to, nil for a new one

@@ -33,7 +33,7 @@ type inside struct {
 // except that its sender hears of no error. fits may tell the inner one.
 func (r *run) wrap(w wrapping) {
 	in := inside{r.f, r.conn, r.local, r.looped}
-	r.f = netfilter.Frame{Packet: w.outer, Choices: in.f.Choices, Env: in.f.Env, Blind: in.f.Blind, Trace: in.f.Trace}
+	r.f = netfilter.Frame{Packet: w.outer, Choices: in.f.Choices, Env: in.f.Env, Blind: in.f.Blind, Virtual: in.f.Virtual.Outer(), Trace: in.f.Trace}
 	r.conn, r.local, r.looped, r.in = nil, true, false, ""
 	r.sockDev = ""
 	r.sendOuter(&w, in)
@@ -147,7 +147,7 @@ func (r *run) unwrap(dev *nodedump.Interface) {
 func (r *run) unwrapTo(dev *nodedump.Interface, to packetType) {
 	inner := *r.f.Packet.Encap
 	inner.Mark = r.f.Packet.Mark
-	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Blind: r.f.Blind, Trace: r.f.Trace}
+	r.f = netfilter.Frame{Packet: inner, Choices: r.f.Choices, Env: r.f.Env, Blind: r.f.Blind, Virtual: r.f.Virtual.Outer(), Trace: r.f.Trace}
 	r.conn, r.local, r.looped, r.in, r.seen = nil, false, false, "", false
 	r.to = to
 	r.device(dev)

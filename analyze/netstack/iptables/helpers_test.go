@@ -133,6 +133,11 @@ func set(f *netfilter.Frame, key, value string) {
 		f.Env = world{back: answerNamed(value), socket: w.socket}
 	case "socket":
 		f.Env = socketNamed(w.back, value)
+	case "served":
+		f.Virtual.Served = true
+	case "virtual":
+		f.Virtual = netfilter.Virtual{Served: true, Open: value == "open"}
+		f.Virtual.To, _ = netip.ParseAddrPort(value)
 	case "hook":
 		for h := netfilter.Prerouting; h <= netfilter.Postrouting; h++ {
 			if h.String() == value {

@@ -53,6 +53,7 @@ func conditionalMatches() []extension {
 		{name: "owner", class: Partly, why: "who owns a local socket is not in the bundle; forwarded packets have none", options: "uid-owner gid-owner socket-exists:0 suppl-groups:0", buildMatch: matchOwner},
 		{name: "cgroup", class: Partly, why: "which process sends is not in the bundle; forwarded packets have none", options: "cgroup path", buildMatch: matchCgroup},
 		{name: "socket", class: Partly, why: "connected sockets are not in a bundle; whether one is transparent only since Linux 5.10", options: "transparent:0 nowildcard:0 restore-skmark:0", buildMatch: matchSocket},
+		{name: "ipvs", class: Partly, why: "--vportctl is open, and connections that are not translated", options: "ipvs:0 vproto vaddr vport vdir vmethod vportctl", buildMatch: matchIPVS},
 		{name: "recent", class: Partly, why: "who was seen when is not in the bundle; --set always matches", options: recent, buildMatch: matchRecent},
 		{name: "helper", class: Partly, why: "which helper expected a connection is not in the bundle; a new one was not expected", options: "helper", buildMatch: matchHelper},
 	}
@@ -89,7 +90,6 @@ func openMatches() []extension {
 		{name: "eui64", why: header},
 		{name: "realm", why: "realms of routes are not collected"},
 		{name: "policy", why: "IPsec policies are not collected"},
-		{name: "ipvs", why: "the state of IPVS connections is not collected"},
 		{name: "cluster", why: "the hash of the source address is not computed"},
 	}
 	for i := range rows {

@@ -196,6 +196,7 @@ type Frame struct {
 	Bound           bool           // a rule has decided about the translation that is open at this hook (nf_nat_initialized)
 	Blind           bool           // devices or routes were not collected: Out is "" in FORWARD, OUTPUT and POSTROUTING where nobody knows it, and what Env knows no address for may have one
 	TProxy          netip.AddrPort // where the socket waits that TPROXY has given the packet to; invalid if it has not
+	Virtual         Virtual        // what IPVS has made of the packet
 	ChangedSets     []string       // ipsets that rules have added the packet to, or taken it out of
 	RejectWith      string         // set by REJECT: "icmp-port-unreachable", "tcp-reset", ...
 	Learned         []Learned      // what rules have entered into sets of nftables, the last at the end
@@ -203,6 +204,17 @@ type Frame struct {
 	Choices         *Choices
 	Trace           []model.Step
 }
+
+// A Virtual is what IPVS has made of a packet: nothing, if it is zero.
+type Virtual struct {
+	Served bool           // it has dealt with the packet (skb->ipvs_property)
+	To     netip.AddrPort // the virtual server of the translated connection that the packet belongs to, from the client; invalid if there is none
+	Open   bool           // whether it has such a connection is not known
+}
+
+// Outer is what is left of v in a packet around it, or inside it: no connection,
+// but the mark (skb_scrub_packet takes it off between namespaces only).
+func (v Virtual) Outer() Virtual { return Virtual{Served: v.Served} }
 
 // OutUnknown reports whether f leaves by a device that nobody knows.
 func (f *Frame) OutUnknown() bool {
