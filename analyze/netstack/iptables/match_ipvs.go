@@ -57,7 +57,7 @@ func (m *virtual) match(f *netfilter.Frame) netfilter.Answer {
 	return all
 }
 
-func (m *virtual) doubt() string { return "which connection of IPVS the packet belongs to (-m ipvs)" }
+func (m *virtual) doubt() string { return "what IPVS and conntrack know of the packet (-m ipvs)" }
 
 // virtualOption reads one question about the connection.
 func virtualOption(o option) (matcher, error) {
@@ -123,11 +123,15 @@ func (m *virtualPort) match(f *netfilter.Frame) netfilter.Answer {
 	return answerOf((f.Virtual.To.Port() == m.port) != m.not)
 }
 
-// virtualDir asks for the direction that conntrack sees the packet go.
+// virtualDir asks for the direction that conntrack sees the packet go. The match
+// does not turn conntrack on: where no other rule does, it finds nothing.
 type virtualDir struct{ reply bool }
 
 func (m virtualDir) match(f *netfilter.Frame) netfilter.Answer {
-	return answerOf(f.Ct.State != netfilter.CtUntracked && f.Ct.Reply == m.reply)
+	if f.Ct.State == netfilter.CtUntracked || f.Ct.Reply != m.reply {
+		return netfilter.No
+	}
+	return netfilter.Maybe
 }
 
 // virtualMethod asks whether the real server is sent to by translation, or else.

@@ -53,7 +53,7 @@ func conditionalMatches() []extension {
 		{name: "owner", class: Partly, why: "who owns a local socket is not in the bundle; forwarded packets have none", options: "uid-owner gid-owner socket-exists:0 suppl-groups:0", buildMatch: matchOwner},
 		{name: "cgroup", class: Partly, why: "which process sends is not in the bundle; forwarded packets have none", options: "cgroup path", buildMatch: matchCgroup},
 		{name: "socket", class: Partly, why: "connected sockets are not in a bundle; whether one is transparent only since Linux 5.10", options: "transparent:0 nowildcard:0 restore-skmark:0", buildMatch: matchSocket},
-		{name: "ipvs", class: Partly, why: "--vportctl is open, and connections that are not translated", options: "ipvs:0 vproto vaddr vport vdir vmethod vportctl", buildMatch: matchIPVS},
+		{name: "ipvs", class: Partly, why: "--vdir and --vportctl are open, and connections that are not translated", options: "ipvs:0 vproto vaddr vport vdir vmethod vportctl", buildMatch: matchIPVS},
 		{name: "recent", class: Partly, why: "who was seen when is not in the bundle; --set always matches", options: recent, buildMatch: matchRecent},
 		{name: "helper", class: Partly, why: "which helper expected a connection is not in the bundle; a new one was not expected", options: "helper", buildMatch: matchHelper},
 	}
