@@ -402,3 +402,20 @@ func TestNotes(t *testing.T) {
 		require.ErrorContains(t, problems[0], tt.problems, tt.name)
 	}
 }
+
+// What is to be pasted puts the right entry in the place of the wrong one, or
+// beside a larger one.
+func TestRemedies(t *testing.T) {
+	const right = "aliyun vpc CreateRouteEntry --RouteTableId vtb-1 --DestinationCidrBlock 10.2.0.0/24 --NextHopType Instance --NextHopId i-2"
+	for _, tt := range []struct{ old, with, want string }{
+		{`"i-2"`, `"i-9"`, "aliyun vpc DeleteRouteEntry --RouteTableId vtb-1 --DestinationCidrBlock 10.2.0.0/24 --NextHopId i-9 && " + right},
+		{`"10.2.0.0/24"`, `"10.9.0.0/24"`, right},
+		{`"10.2.0.0/24", "Status": "Available", "NextHops": {"NextHop": [{"NextHopType": "Instance", "NextHopId": "i-2"}]}}`,
+			`"10.0.0.0/8", "Status": "Available", "NextHops": {"NextHop": [{"NextHopType": "Instance", "NextHopId": "i-9"}]}}`, right},
+	} {
+		require.Contains(t, routes, tt.old)
+		v := made(t, enis, vswitches, rules("normal", "Accept", rule(all)), strings.Replace(routes, tt.old, tt.with, 1))
+		got := v.Cross(infra.Crossing{Packet: pkt("tcp 10.1.0.5 > 10.2.0.5:80"), From: n1, To: n2})
+		require.Equal(t, tt.want, got[0].Remedy, tt.with)
+	}
+}

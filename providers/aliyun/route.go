@@ -256,7 +256,7 @@ func (t *trip) meant() string {
 }
 
 // mend is the command that adds the entry that is missing, or puts it in the
-// place of one that leads astray.
+// place of one that leads astray, of which wrong is "PREFIX TYPE ID".
 func (t *trip) mend(wrong string) string {
 	node := t.meant()
 	if t.instances[node] == "" {
@@ -270,8 +270,8 @@ func (t *trip) mend(wrong string) string {
 	}
 	table, _ := t.table()
 	command := t.create(table, dst, node)
-	if to, _, _ := strings.Cut(wrong, " "); to == dst.String() {
-		command += " (after DeleteRouteEntry of the one that is there)"
+	if w := strings.Fields(wrong); len(w) == 3 && w[0] == dst.String() {
+		command = fmt.Sprintf("aliyun vpc DeleteRouteEntry --RouteTableId %s --DestinationCidrBlock %s --NextHopId %s && %s", table, dst, w[2], command)
 	}
 	return command
 }
