@@ -377,7 +377,7 @@ func (e *edge) text() string {
 	if len(e.outer) > 0 {
 		text = append(text, `<font color="#9a3412">`+strings.Join(few(e.outer, 4), "<br/>")+`</font>`)
 	}
-	share := percent(e.share)
+	share := percent(min(e.share, 1)) // a packet that goes round crosses an edge again
 	if share != "100%" && (e.kind == edgeRequest && e.crossing || e.kind == edgeBroken || e.kind == edgeDoubt) {
 		text = append(text, bolded(share))
 	}

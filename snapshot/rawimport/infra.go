@@ -40,7 +40,7 @@ func importInfraFile(raw fs.FS, w *snapshot.Writer, from string) error {
 		_, err = aliyun.Actions(name, data)
 	}
 	if err != nil {
-		return w.Missing(name, nodedump.StatusFailed, strings.Replace(err.Error(), name+":", "line ", 1))
+		return w.Missing(name, nodedump.StatusFailed, strings.NewReplacer(name+": ", "", name+":", "line ").Replace(err.Error()))
 	}
 	return w.Add(name, data)
 }
