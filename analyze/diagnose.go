@@ -187,12 +187,9 @@ func (c *conversation) answer(end *model.Visit) error {
 		b := branch{request: end, reply: r}
 		b.outcome = c.answered(end, r)
 		if b.outcome == model.OutcomeReached && c.protocol == model.TCP {
-			stalled, e := c.stalls(&b)
-			if e != nil {
+			var e error
+			if b.outcome, e = c.carried(&b); e != nil {
 				err = e
-			}
-			if stalled {
-				b.outcome = model.OutcomeStalled
 			}
 		}
 		c.branches = append(c.branches, b)

@@ -12,12 +12,13 @@ type sender interface {
 	SendPacket(p model.Packet, parent *model.Visit) ([]model.Transmission, error)
 }
 
-// stalls walks full-size packets of an opened TCP connection in both
-// directions, and reports whether they die where small ones pass. A sender that
-// is told of a smaller MTU uses it.
-func (c *conversation) stalls(b *branch) (bool, error) {
+// carried walks packets of an opened TCP connection in both directions, and
+// tells what becomes of it: it stalls where full-size packets die and small ones
+// pass, and carries nothing where both do, as where a node between the two sees
+// only one of the directions. A sender that is told of a smaller MTU uses it.
+func (c *conversation) carried(b *branch) (model.Outcome, error) {
 	if b.request.Node.Hop == c.client || b.request.Input == nil {
-		return false, nil // to itself, or translated back to itself
+		return model.OutcomeReached, nil // to itself, or translated back to itself
 	}
 	opened := chain(b.request)[0].Born.Tuple()
 	answered := b.request.Answer.Tuple()
@@ -28,11 +29,19 @@ func (c *conversation) stalls(b *branch) (bool, error) {
 		tuple model.Tuple
 	}{{c.client, opened}, {b.request.Node.Hop, answered}} {
 		lost, err := c.lost(way.from, way.tuple, size, flow)
-		if err != nil || lost != nil {
-			return lost != nil, err
+		if err != nil {
+			return model.OutcomeReached, err
 		}
+		if lost == nil {
+			continue
+		}
+		small, err := c.lost(way.from, way.tuple, smallSize, flow)
+		if err != nil || small == nil {
+			return model.OutcomeStalled, err
+		}
+		return model.OutcomeTimeout, nil
 	}
-	return false, nil
+	return model.OutcomeReached, nil
 }
 
 // mtu is the largest packet that a host sends to the other end.
@@ -55,6 +64,9 @@ func (c *conversation) mtu(hop model.Hop, t model.Tuple) int {
 	}
 	return unlimited
 }
+
+// smallSize is the size of a packet that carries a few bytes.
+const smallSize = 100
 
 // maxShrinks bounds how often a sender learns of a smaller MTU.
 const maxShrinks = 8

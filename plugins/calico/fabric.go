@@ -277,6 +277,9 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 		f.assertPodRoutes(a.At(model.SuspicionLevelFatal), src)
 	} else if dev := f.way(p, src.Spec.NodeName).Dev; dev != "" {
 		a.AssertDevice(dev, what(dev))
+		if dev == vxlanDevice || dev == ipipDevice { // felix drops what a tunnel brings from an address that no node told
+			f.assertAddress(a.At(model.SuspicionLevelFatal), src.Spec.NodeName)
+		}
 	}
 }
 

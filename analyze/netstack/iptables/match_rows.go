@@ -35,6 +35,7 @@ func exactMatches() []extension {
 		{name: "length", class: Partly, why: "a packet of no given size fits any MTU, and is open where that does not decide", options: "length", buildMatch: matchLength},
 		{name: "tos", class: Exact, options: "tos", buildMatch: matchTOS},
 		{name: "dscp", class: Exact, options: "dscp dscp-class", buildMatch: matchDSCP},
+		{name: "nfacct", class: Partly, why: "whether a quota is used up depends on other traffic; kube-proxy's counters have none", options: "nfacct-name", buildMatch: matchNfacct},
 		{name: "ttl", class: Partly, why: "the TTL that a packet comes with may not be known", options: "ttl-eq ttl-lt ttl-gt ttl", buildMatch: matchTTL},
 		{name: "hl", class: Partly, why: "the hop limit that a packet comes with may not be known", options: "hl-eq hl-lt hl-gt hl", buildMatch: matchTTL},
 		{name: "ecn", class: Partly, why: "the ECN flags of TCP are not simulated", options: "ecn-tcp-cwr:0 ecn-tcp-ece:0 ecn-ip-ect", buildMatch: matchECN}, //nolint:misspell // ECN-capable transport
@@ -71,7 +72,6 @@ func openMatches() []extension {
 		{name: "connlabel", why: load, options: "label set:0"},
 		{name: "quota", why: rate},
 		{name: "rateest", why: rate},
-		{name: "nfacct", why: "whether the quota is used up depends on other traffic", options: "nfacct-name"},
 		{name: "time", why: "the bundle is not about one time of day"},
 		{name: "cpu", why: "any CPU may handle the packet"},
 		{name: "string", why: content, options: "string hex-string algo from to icase:0"},

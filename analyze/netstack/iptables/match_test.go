@@ -320,6 +320,8 @@ func packetRows() []matchRow {
 		{"iprange", "-m iprange --src-range 10.0.0.1-10.0.0.9", tcpOpen, "yes"},
 		{"iprange", "-m iprange ! --dst-range 10.0.0.1-10.0.0.9", tcpOpen, "no"},
 		{"iprange", "-m iprange --src-range fd00::1-fd00::9", tcp6, "yes"},
+		{"nfacct", "-m nfacct --nfacct-name ct_state_invalid_dropped_pkts", tcpOpen, "yes"},
+		{"nfacct", "-m nfacct --nfacct-name localhost_nps_accepted_pkts", tcpOpen, "yes"},
 		{"length", "-m length --length 0:100", tcpOpen, "yes"},
 		{"length", "-m length --length 1400:65535", tcpOpen + " size=1500", "yes"},
 		{"length", "-m length ! --length 60", tcpOpen + " size=60", "no"},
