@@ -13,7 +13,10 @@ func checkNetwork(s *scope) {
 		return
 	}
 	for _, n := range s.read() {
-		p, _ := s.a.NetworkPlugin(n.name)
+		p, of := s.a.NetworkPlugin(n.name)
+		if of.CNI == "" && s.a.Detection().Cluster.CNI != "" {
+			s.unknown(n.name, "", "what the network needs of node %s: no network plugin recognised there", n.name)
+		}
 		checker, ok := p.(plugin.Checker)
 		if !ok {
 			continue

@@ -179,10 +179,11 @@ func (n *NodeNetwork) settle(kind string, all []Sighting) {
 		if n.CNI == "" {
 			n.CNI, n.Plugin = one.CNI, one.by
 		}
-		if one.CNI == n.CNI {
-			n.Saw = append(n.Saw, one)
-		} else {
+		switch {
+		case one.CNI != n.CNI:
 			n.Others = append(n.Others, one)
+		case one.by == n.Plugin: // another plugin that serves the network, too, has seen the same
+			n.Saw = append(n.Saw, one)
 		}
 	}
 }

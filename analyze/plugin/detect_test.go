@@ -64,10 +64,18 @@ func (s *site) add(kind, node, what string) {
 	case "node": // node:n1:label=value
 		key, value, _ := strings.Cut(what, "=")
 		s.lists["nodes"] = append(s.lists["nodes"], &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node, Labels: map[string]string{key: value}, Annotations: map[string]string{key: value}}})
-	case "set": // set:label=value:name, set::name
+	case "set": // set:label=value:name, set:label~operator~value,value:name, set::name
 		ds := &appsv1.DaemonSet{ObjectMeta: meta}
 		if key, value, ok := strings.Cut(node, "="); ok {
 			ds.Spec.Template.Spec.NodeSelector = map[string]string{key: value}
+		} else if key, op, ok := strings.Cut(node, "~"); ok {
+			op, values, _ := strings.Cut(op, "~")
+			e := corev1.NodeSelectorRequirement{Key: key, Operator: corev1.NodeSelectorOperator(op)}
+			if values != "" {
+				e.Values = strings.Split(values, ",")
+			}
+			ds.Spec.Template.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{e}}}}}}
 		}
 		s.lists["daemonsets"] = append(s.lists["daemonsets"], ds)
 	case "pod", "ended", "image": // of a DaemonSet, or with an image
@@ -138,6 +146,8 @@ func TestDetect(t *testing.T) {
 		{"an annotation", "node:n1:red.io/ip=1", "n1 red/red, annotation annotation red.io/ip"},
 		{"a DaemonSet for all nodes", "node:n1: set::blue", "n1 blue/blue, daemonset DaemonSet net/blue"},
 		{"a DaemonSet for this node", "node:n1:pool=b set:pool=a:red-ds set:pool=b:blue", "n1 blue/blue, daemonset DaemonSet net/blue"},
+		{"a DaemonSet whose affinity is for this node", "node:n1:pool=b set:pool~NotIn~b,c:red-ds set:pool~In~a,b:blue", "n1 blue/blue, daemonset DaemonSet net/blue"},
+		{"one whose affinity makes no sense", "node:n1:pool=b set:pool~Near~b:red-ds set:pool~Exists:blue", "n1 blue/blue, daemonset DaemonSet net/blue"},
 		{"what it was left with before a DaemonSet", "node:n1:red.io/ip=1 set::blue", "n1 red/red, annotation annotation red.io/ip"},
 		{"a ConfigMap", "node:n1: map::red-config", "n1 red/red, configmap ConfigMap net/red-config"},
 		{"custom resources", "node:n1: custom::pools.red.io", "n1 red/red, resource pools.red.io"},
@@ -180,6 +190,14 @@ func TestDetectMixed(t *testing.T) {
 		require.Equal(t, tt.only, d.Only(), tt.name)
 		require.Equal(t, tt.cluster, d.Of("no such node").CNI, tt.name)
 	}
+}
+
+// Of two plugins that serve a network the first of the list does.
+func TestDetectTwoPluginsForOneNetwork(t *testing.T) {
+	again := networks()[1]
+	again.Name, again.Detect[0].CNI = "new", "blue"
+	d := plugin.Detect(build(t, "conf:n1:10-blue.conf=blue"), append([]*plugin.Descriptor{again}, networks()...))
+	require.Equal(t, "n1 new/blue, config CNI configuration 10-blue.conf", told(&d.Nodes[0]))
 }
 
 func TestTold(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/pathsnap/pathsnap/snapshot"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -148,14 +149,43 @@ func cniTypes(text []byte) (types []string) {
 	return types
 }
 
-// meant reports whether a DaemonSet is for a node. One without a selector is
-// for all, and for the cluster as such, whose name is "".
+// meant reports whether a DaemonSet is for a node, by its node selector and what
+// its node affinity requires. One that has neither is for all, and for the cluster
+// as such, whose name is "".
 func (s *view) meant(ds *appsv1.DaemonSet) bool {
-	object := s.nodes[s.node]
+	object, pod := s.nodes[s.node], &ds.Spec.Template.Spec
 	if object == nil {
 		return true
 	}
-	return labels.SelectorFromSet(ds.Spec.Template.Spec.NodeSelector).Matches(labels.Set(object.Labels))
+	if !labels.SelectorFromSet(pod.NodeSelector).Matches(labels.Set(object.Labels)) {
+		return false
+	}
+	if pod.Affinity == nil || pod.Affinity.NodeAffinity == nil || pod.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return true
+	}
+	terms := pod.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	return slices.ContainsFunc(terms, func(t corev1.NodeSelectorTerm) bool { return fits(t, object.Labels) })
+}
+
+// fits reports whether a node's labels are as a term requires. What makes no sense
+// fits no node, as for the scheduler.
+func fits(t corev1.NodeSelectorTerm, of labels.Set) bool {
+	for _, e := range t.MatchExpressions {
+		r, err := labels.NewRequirement(e.Key, operators()[e.Operator], e.Values)
+		if err != nil || !r.Matches(of) {
+			return false
+		}
+	}
+	return true
+}
+
+// operators are those of node affinity as labels know them.
+func operators() map[corev1.NodeSelectorOperator]selection.Operator {
+	return map[corev1.NodeSelectorOperator]selection.Operator{
+		corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn,
+		corev1.NodeSelectorOpExists: selection.Exists, corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist,
+		corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
+	}
 }
 
 // setOf is the DaemonSet that made a pod, "" if none did.
