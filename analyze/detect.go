@@ -92,12 +92,37 @@ func (a *Analyzer) PluginName() string {
 
 // Networks are the networks of the nodes for a report, each with what the first
 // of its nodes shows: one if all nodes have the same, with no nodes named.
-func (a *Analyzer) Networks() (list []report.Network) {
-	d := a.detected
-	nodes := d.Nodes
-	if len(nodes) == 0 {
-		nodes = []plugin.NodeNetwork{d.Cluster}
+func (a *Analyzer) Networks() []report.Network { return slices.Clone(a.networks) }
+
+// networksOf is Networks for a report that is about some nodes only: where there
+// are several networks, it names those of these nodes.
+func (a *Analyzer) networksOf(nodes []string) []report.Network {
+	if len(a.networks) < 2 {
+		return a.Networks()
 	}
+	var of []plugin.NodeNetwork
+	for _, name := range nodes {
+		n := *a.detected.Of(name)
+		n.Node = name
+		of = append(of, n)
+	}
+	return grouped(of)
+}
+
+// networksOfAll is what Networks returns.
+func networksOfAll(d *plugin.Detection) []report.Network {
+	if len(d.Nodes) == 0 {
+		d = &plugin.Detection{Nodes: []plugin.NodeNetwork{d.Cluster}}
+	}
+	list := grouped(d.Nodes)
+	if len(list) == 1 {
+		list[0].Nodes = nil
+	}
+	return list
+}
+
+// grouped puts nodes of one network together.
+func grouped(nodes []plugin.NodeNetwork) (list []report.Network) {
 	for i := range nodes {
 		one := report.Network{CNI: nodes[i].CNI, Evidence: nodes[i].Evidence()}
 		if nodes[i].Plugin != nil {
@@ -109,9 +134,6 @@ func (a *Analyzer) Networks() (list []report.Network) {
 			at = len(list) - 1
 		}
 		list[at].Nodes = append(list[at].Nodes, nodes[i].Node)
-	}
-	if len(list) == 1 {
-		list[0].Nodes = nil
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -82,10 +83,11 @@ func (a *Analyzer) Diagnose(src, dst model.Endpoint, protocol model.Protocol) (*
 // Diagnose implements [Network].
 func (n *network) Diagnose(src, dst model.Endpoint, protocol model.Protocol) (*report.Diagnosis, error) {
 	d := &report.Diagnosis{Source: src, Destination: dst, Protocol: protocol, Outcome: model.OutcomeUnknown,
-		Plugin: n.PluginName(), Networks: n.Networks(), ProxyMode: n.proxyMode, Names: n.ips.Name, Host: n.hostOf}
+		Plugin: n.PluginName(), ProxyMode: n.proxyMode, Names: n.ips.Name, Host: n.hostOf}
 	w := newWalk(n)
 	c := &conversation{network: n, walk: w, src: src, dst: dst, protocol: protocol, client: n.first(src)}
 	err := c.run()
+	d.Networks = n.networksOf(c.nodes())
 	if c.crossed() {
 		d.Hosting = n.hosting
 	}
@@ -114,6 +116,21 @@ func (n *network) hostOf(hop model.Hop) string {
 		return n.atlas.hopOf(place.Host()).ID
 	}
 	return ""
+}
+
+// nodes are those that were crossed, and those of the pods, in the order of the
+// walk.
+func (c *conversation) nodes() (names []string) {
+	for _, n := range c.walk.nodes.order {
+		name := c.hostOf(n.Hop)
+		if n.Hop.Type == model.NetNodeTypeNode {
+			name = n.Hop.ID
+		}
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // A conversation is a request and what comes back, on every branch.

@@ -78,6 +78,7 @@ type Analyzer struct {
 	unknowns  []model.Doubt // about the bundle as a whole
 
 	detected  *plugin.Detection
+	networks  []report.Network
 	proxyMode string
 	hosting   report.Hosting
 }
@@ -92,6 +93,7 @@ func New(snap *snapshot.Snapshot, o Options) (*Analyzer, error) {
 	if a.detected, err = a.choose(snap, o); err != nil {
 		return nil, err
 	}
+	a.networks = networksOfAll(a.detected)
 	a.policy, problems = policy.New(snap, ips)
 	a.note(problems)
 	env := plugin.Env{Snapshot: snap, IPCache: ips, Topology: topology.New(a.atlas), Atlas: a.atlas, HopOf: a.atlas.hopOf}
