@@ -159,7 +159,10 @@ func (d *Detection) node(v *view) NodeNetwork {
 		}
 	}
 	all = slices.DeleteFunc(slices.Clone(all), func(one Sighting) bool {
-		return slices.ContainsFunc(all, func(other Sighting) bool { return other.CNI != one.CNI && d.includes(other.CNI, one.CNI) })
+		return slices.ContainsFunc(all, func(other Sighting) bool {
+			runs := other.Kind == "config" || other.Kind == "agent"
+			return other.CNI != one.CNI && (runs || !own[one.Kind]) && d.includes(other.CNI, one.CNI)
+		})
 	})
 	n.settle("", all)
 	n.Others = slices.DeleteFunc(n.Others, func(one Sighting) bool { return !own[one.Kind] || d.chained(v, one.CNI) })

@@ -158,6 +158,8 @@ func TestDetect(t *testing.T) {
 		{"a device of the kernel's own making", "dev:n1:tunl0", "n1 plain/"},
 		{"one that somebody brought up", "dev:n1:tunl0=UP", "n1 red/red, device device tunl0"},
 		{"a network that brings others along", "conf:n1:10-a.conf=red pod:n1:purple file:n1:run/red/env", "n1 plain/purple, agent pod of DaemonSet net/purple"},
+		{"one that only the cluster's objects show", "conf:n1:10-a.conf=red set::purple", "n1 red/red, config CNI configuration 10-a.conf of type red"},
+		{"beside the cluster's objects of one that it brings along", "node:n1: set::purple map::red-config", "n1 plain/purple, daemonset DaemonSet net/purple"},
 		{"a plugin that others use", "conf:n1:10-a.conf=ptp pod:n1:blue", "n1 blue/blue, agent pod of DaemonSet net/blue"},
 		{"a plugin that nobody else uses here", "conf:n1:10-a.conf=ptp node:n1: map::red-config", "n1 plain/ptp, config CNI configuration 10-a.conf of type ptp"},
 		{"nothing known", "node:n1: dev:n1:eth0", "n1 plain/"},

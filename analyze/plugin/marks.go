@@ -35,7 +35,8 @@ type Marks struct {
 	// Devices are names of devices that it makes on nodes.
 	Devices []string
 	// Includes are networks whose agents and plugins it brings along: where
-	// it is seen, theirs are its own.
+	// it runs, theirs are its own. Where only the cluster's objects show it,
+	// a node that runs one of them is in the network of that one.
 	Includes []string
 }
 
