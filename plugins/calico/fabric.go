@@ -165,25 +165,29 @@ func (f *fabric) way(p pool, node string) (w assertions.Way) {
 	if own == nil || peer == nil {
 		return w
 	}
-	if own.encrypted && peer.encrypted && f.facts().on(f.node, func(c *snapshot.CalicoFelix) *bool { return c.Spec.WireguardEnabled }) {
-		return assertions.Way{Dev: f.wireguard()} // felix/wireguard: in a table of its own
-	}
-	near := p.cross && own.addr.Masked().Contains(peer.addr.Addr())
 	mesh := f.facts().mesh && !own.reflector && !peer.reflector
-	switch {
-	case p.tunnel == "vxlan" && near:
-		return f.plain(peer, true)
-	case p.tunnel == "vxlan": // felix/dataplane/linux/vxlan_mgr.go
+	switch tunnel := p.between(own, peer); {
+	case f.encrypts(own, peer): // felix/wireguard: in a table of its own
+		return assertions.Way{Dev: f.wireguard()}
+	case tunnel == "vxlan": // felix/dataplane/linux/vxlan_mgr.go
 		return assertions.Way{Dev: vxlanDevice, Via: peer.vtep}
+	case p.tunnel == "vxlan":
+		return f.plain(peer, true)
 	case p.local: // BIRD tells nobody
 		return w
-	case p.tunnel == "" || near: // confd's bird_ipam.cfg.template
+	case tunnel == "": // confd's bird_ipam.cfg.template
 		return f.plain(peer, mesh)
 	case mesh:
 		w.Via = peer.addr.Addr()
 	}
 	w.Dev = ipipDevice
 	return w
+}
+
+// encrypts reports whether packets between two nodes go through WireGuard.
+func (f *fabric) encrypts(own, peer *member) bool {
+	on := f.facts().on(f.node, func(c *snapshot.CalicoFelix) *bool { return c.Spec.WireguardEnabled })
+	return on && own.encrypted && peer.encrypted
 }
 
 // plain is the way to another node without a tunnel. direct says that the next

@@ -46,6 +46,15 @@ type pool struct {
 	local    bool // BIRD tells no other node of it
 }
 
+// between is the tunnel between two nodes, "" if they need none: the subnet is that
+// of the node that sends.
+func (p pool) between(own, peer *member) string {
+	if p.cross && own.addr.Masked().Contains(peer.addr.Addr()) {
+		return ""
+	}
+	return p.tunnel
+}
+
 // A member is a node as Calico knows it.
 type member struct {
 	addr      netip.Prefix // that the others reach it by, and the subnet of it
