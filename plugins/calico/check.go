@@ -21,7 +21,7 @@ func (c *calico) CheckNode(r assertions.Reporter, node string) {
 	if ns == nil {
 		return
 	}
-	u := &checkup{fabric: &fabric{calico: c, node: node}, to: r, ns: ns,
+	u := &checkup{fabric: &fabric{calico: c, node: node, each: true}, to: r, ns: ns,
 		assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
 	if u.bpf() {
 		u.assert.At(model.SuspicionLevelInfo).Fail("network/not-checked", "cluster/"+c.env.Snapshot.CalicoResource("felixconfigurations")+".yaml", "",
