@@ -1,12 +1,14 @@
 package analyze
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/infra"
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/analyze/topology"
 	"github.com/pathsnap/pathsnap/snapshot"
 )
@@ -15,8 +17,11 @@ import (
 // returns what goes on: to where it was sent, to where it is led instead, or to
 // the vertex that stands for what lost it.
 func (w *walk) cross(t model.Transmission) []model.Transmission {
-	if w.nodes.n == nil || w.nodes.n.underlay == nil || !w.betweenMachines(t) {
+	if w.nodes.n == nil || !w.betweenMachines(t) {
 		return []model.Transmission{t}
+	}
+	if w.nodes.n.underlay == nil {
+		return w.assume(t)
 	}
 	u := w.nodes.n.underlay
 	verdicts := u.Cross(infra.Crossing{Packet: t.Link.Packet, Flow: t.Link.From.Flow,
@@ -120,6 +125,87 @@ func (w *walk) arrive(t *model.Transmission, v infra.Verdict) {
 	from.Report(s)
 	from.Meant = append(from.Meant, model.Transmission{NextHop: meant})
 	w.found = append(w.found, s)
+}
+
+// assume brings a packet that routers take, of which the bundle shows nothing, to
+// who has its address: what lies between machines is taken to be good. Pods count
+// only where the network between machines knows their addresses.
+func (w *walk) assume(t model.Transmission) []model.Transmission {
+	n := w.nodes.n
+	if t.NextHop.Type != model.NetNodeTypeExternal || slices.Contains(n.snap.ExternalNames(), t.NextHop.ID) {
+		return []model.Transmission{t}
+	}
+	dst := t.Link.Packet.Dst.Addr()
+	end, ok := w.attached(dst)
+	if place, owned := n.atlas.Owner(dst); !ok && owned && place != w.placeOf(t.Link.Source.Hop) {
+		if ns := n.atlas.NetNS(place); ns != nil {
+			dev, _ := ns.FIB.DeviceOwning(dst)
+			end, ok = topology.End{Place: place, Dev: dev.Name}, true
+		}
+	}
+	v := infra.Verdict{Disposition: model.Dropped, Flow: t.Link.From.Flow}
+	doubt, doubted := w.foreign(t)
+	if !doubted {
+		if ok {
+			w.deliver(&t, end)
+		}
+		return []model.Transmission{t}
+	}
+	v.Doubts, v.Reason = []model.Doubt{doubt}, doubt.What+" is not known"
+	lost := w.take(t, v, "network")
+	v.Disposition = model.Forwarded
+	if t = w.take(t, v, "network"); ok {
+		w.deliver(&t, end)
+	}
+	return []model.Transmission{lost, t}
+}
+
+// foreign is the doubt about a packet of a pod that leaves its node by another device
+// than packets to the pod come by: clouds take packets only from whoever has their
+// source address.
+func (w *walk) foreign(t model.Transmission) (model.Doubt, bool) {
+	src := t.Link.Packet.Src.Addr()
+	pod, ok := w.nodes.n.ips.GetPodFromIP(src)
+	if !ok || pod.Spec.HostNetwork || pod.Spec.NodeName != w.nodeOf(t.Link.Source.Hop) {
+		return model.Doubt{}, false
+	}
+	p, ok := w.nodes.n.of(pod.Spec.NodeName).(plugin.Underlaid)
+	if !ok {
+		return model.Doubt{}, false
+	}
+	place, _ := w.nodes.n.atlas.placeOf(t.Link.Source.Hop)
+	dev := t.Link.SourceAttribute.Interface
+	if end, known := p.Attached(pod); known && end == (topology.End{Place: place, Dev: dev}) {
+		return model.Doubt{}, false
+	}
+	return model.Doubt{What: fmt.Sprintf("whether the network between machines takes packets of %s, an address of pod %s/%s, from %s of %s", src, pod.Namespace, pod.Name, dev, t.Link.Source.Hop)}, true
+}
+
+// attached is the device by which packets of other machines come to the pod that has
+// an address, where its network tells.
+func (w *walk) attached(ip netip.Addr) (topology.End, bool) {
+	pod, ok := w.nodes.n.ips.GetPodFromIP(ip)
+	if !ok || pod.Spec.HostNetwork {
+		return topology.End{}, false
+	}
+	p, ok := w.nodes.n.of(pod.Spec.NodeName).(plugin.Underlaid)
+	if !ok {
+		return topology.End{}, false
+	}
+	return p.Attached(pod)
+}
+
+// deliver lets a transmission arrive at a device.
+func (w *walk) deliver(t *model.Transmission, end topology.End) {
+	link := *t.Link
+	link.Type, link.DestinationAttribute, link.Packet.DstMAC = model.LinkInfra, model.LinkAttribute{Interface: end.Dev}, ""
+	t.NextHop, t.Link = w.nodes.n.atlas.hopOf(end.Place), &link
+}
+
+// placeOf is the namespace of the machine that a vertex lies on.
+func (w *walk) placeOf(hop model.Hop) topology.Place {
+	place, _ := w.nodes.n.atlas.placeOf(w.machine(hop))
+	return place
 }
 
 // bystander is the machine outside the cluster that a packet comes to by a

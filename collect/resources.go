@@ -49,6 +49,9 @@ func customs() []resource {
 	} {
 		out = append(out, resource{group: calico, plural: plural}, resource{group: calicoAPI, plural: plural})
 	}
+	for _, plural := range []string{"nodes", "podenis", "podnetworkings"} {
+		out = append(out, resource{group: "network.alibabacloud.com", plural: plural})
+	}
 	for _, plural := range []string{"adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"} {
 		out = append(out, resource{group: admin, plural: plural})
 	}

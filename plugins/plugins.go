@@ -7,6 +7,7 @@ import (
 	"github.com/pathsnap/pathsnap/plugins/calico"
 	"github.com/pathsnap/pathsnap/plugins/flannel"
 	"github.com/pathsnap/pathsnap/plugins/linux"
+	"github.com/pathsnap/pathsnap/plugins/terway"
 )
 
 // All returns new descriptors of every plugin, in the order of detection.
@@ -14,6 +15,7 @@ func All() []*plugin.Descriptor {
 	return []*plugin.Descriptor{
 		flannel.Descriptor(),
 		calico.Descriptor(),
+		terway.Descriptor(),
 		linux.Descriptor(), // the last: it takes what the others leave
 	}
 }

@@ -212,7 +212,12 @@ func astray(w passage, meant []model.Transmission) bool {
 	if w.transmission == nil {
 		return wiring(o.Code)
 	}
-	return !slices.ContainsFunc(meant, func(t model.Transmission) bool { return t.NextHop == w.transmission.NextHop })
+	return !slices.ContainsFunc(meant, func(t model.Transmission) bool {
+		if t.Link != nil && t.Link.SourceAttribute.Interface != "" {
+			return t.Link.SourceAttribute.Interface == o.Dev
+		}
+		return t.NextHop == w.transmission.NextHop
+	})
 }
 
 // tunnelled reports whether the packet left inside of another one that goes to

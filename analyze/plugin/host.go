@@ -53,8 +53,11 @@ func (h *Host) assert() *assertions.NetstackAssertion {
 // ToPod implements [SimplePluginNode].
 func (h *Host) ToPod(upstream *model.Link, dst model.Endpoint, _ model.Protocol, pod *corev1.Pod) ([]model.Transmission, error) {
 	h.Arrival(h.assert(), upstream)
-	if pod.Spec.NodeName == h.Info.NodeName {
+	leaver, leaves := h.Fabric.(Leaver)
+	if pod.Spec.NodeName == h.Info.NodeName && !(leaves && leaver.Apart(pod)) {
 		h.LocalPod(h.assert(), pod)
+	} else if leaves {
+		return h.leave(leaver, upstream, dst.IP)
 	} else if node, ok := h.reality.env.IPCache.GetNodeFromName(pod.Spec.NodeName); ok {
 		before := len(h.findings.list)
 		h.Remote(h.assert(), dst.IP, node)
@@ -74,7 +77,10 @@ func (h *Host) byRouter(ip netip.Addr) bool {
 }
 
 // ToHost implements [SimplePluginNode].
-func (h *Host) ToHost(_ *model.Link, dst model.Endpoint, _ model.Protocol, node *corev1.Node) ([]model.Transmission, error) {
+func (h *Host) ToHost(upstream *model.Link, dst model.Endpoint, _ model.Protocol, node *corev1.Node) ([]model.Transmission, error) {
+	if leaver, ok := h.Fabric.(Leaver); ok {
+		return h.leave(leaver, upstream, dst.IP)
+	}
 	before := len(h.findings.list)
 	h.Remote(h.assert(), dst.IP, node)
 	if main := h.reality.NS.FIB.InTable(route.TableMain, route.Query{Dst: dst.IP}); main.Via.IsValid() && len(h.findings.list) == before {
@@ -124,6 +130,11 @@ func (h *Host) Serve(*model.Link, model.Endpoint, model.Protocol) ([]model.Trans
 // the main table says, masqueraded if a pod sent them.
 func (h *Host) ToExternal(upstream *model.Link, dst model.Endpoint, _ model.Protocol) ([]model.Transmission, error) {
 	h.assertMasquerade(upstream, dst)
+	if leaver, ok := h.Fabric.(Leaver); ok {
+		if ts, err := h.leave(leaver, upstream, dst.IP); err == nil {
+			return ts, nil
+		}
+	}
 	q := route.Query{Dst: dst.IP}
 	if upstream.Source != h.reality.Vertex {
 		q.Src, q.IIf = upstream.Packet.Src.Addr(), upstream.DestinationAttribute.Interface
@@ -154,6 +165,14 @@ func (h *Host) assertMasquerade(upstream *model.Link, dst model.Endpoint) {
 		h.findings.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
 			Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", dst.IP, p.Src.Addr())})
 	}
+}
+
+// leave asks the fabric about a packet that is to leave the node.
+func (h *Host) leave(leaver Leaver, upstream *model.Link, dst netip.Addr) ([]model.Transmission, error) {
+	if ts := leaver.Leave(h.assert(), upstream.Packet, dst); len(ts) > 0 {
+		return ts, nil
+	}
+	return nil, ErrNoOpinion
 }
 
 func toward(hop model.Hop) []model.Transmission { return []model.Transmission{{NextHop: hop}} }

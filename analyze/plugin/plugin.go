@@ -43,6 +43,15 @@ type Checker interface {
 	CheckNode(r assertions.Reporter, node string)
 }
 
+// An Underlaid is a [Plugin] whose pods have addresses that the network between
+// machines knows, as those of a cloud's VPC: routers there need not be told.
+type Underlaid interface {
+	// Attached returns the device by which packets of other machines come to a
+	// pod: one of its node's, or the pod's own. It reports false if the bundle
+	// does not tell.
+	Attached(pod *corev1.Pod) (topology.End, bool)
+}
+
 // An Env is all that a plugin may use. It is passed, never looked up.
 type Env struct {
 	Snapshot *snapshot.Snapshot
@@ -98,4 +107,30 @@ type Fabric interface {
 	Arrival(a *assertions.NetstackAssertion, upstream *model.Link)
 	// Masquerades reports whether p should leave with the node's own address.
 	Masquerades(p model.Packet) bool
+}
+
+// A Leaver is a [Fabric] on whose nodes the sender of a packet decides by which
+// device it leaves for other machines, which may lie behind a router.
+type Leaver interface {
+	// Leave is about packet p, which is to leave the node for dst. It asserts
+	// what that needs, and returns where p should go, as [By] does: nothing if
+	// the network has no say.
+	Leave(a *assertions.NetstackAssertion, p model.Packet, dst netip.Addr) []model.Transmission
+	// Apart reports whether a pod of the node is reached from the node by the
+	// network outside, like a machine of its own.
+	Apart(pod *corev1.Pod) bool
+}
+
+// By returns where a packet should go that should leave a node by dev, for the
+// router via, if it is known, or else for dst. Whoever takes it there: it is the
+// device that counts.
+func By(env Env, dev string, via, dst netip.Addr) []model.Transmission {
+	if via.IsValid() {
+		dst = via
+	}
+	hop := model.Hop{Type: model.NetNodeTypeExternal, ID: dst.String()}
+	if place, ok := env.Atlas.Owner(dst); ok {
+		hop = env.HopOf(place)
+	}
+	return []model.Transmission{{NextHop: hop, Link: &model.Link{SourceAttribute: model.LinkAttribute{Interface: dev}}}}
 }

@@ -12,14 +12,18 @@ import (
 )
 
 // A SimpleVEthPod is a pod with one veth to its node, over which all its
-// traffic goes.
+// traffic goes. With [Leads] of its own it is a pod of any devices.
 type SimpleVEthPod struct {
 	*Reality
 	pod      *k8s.Pod
-	ifName   string
+	leads    Leads
 	uplink   Uplink
 	findings *Findings
 }
+
+// Leads asserts, in a pod's own namespace, what a packet to dst needs to leave the
+// pod, and returns the device that it should leave by.
+type Leads func(a *assertions.NetstackAssertion, dst netip.Addr) (dev string)
 
 // An Uplink asserts what a packet from a pod to dst needs on the node's side of
 // the pod's veth. It is asked when nobody answers there; nil asserts nothing.
@@ -28,6 +32,12 @@ type Uplink func(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip.Addr)
 // NewSimpleVEthPod returns the vertex of a pod whose device to the node is
 // called ifName.
 func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string, uplink Uplink) (model.NetNodeAction, error) {
+	return NewGuidedPod(env, pod, ByDefault(ifName), uplink)
+}
+
+// NewGuidedPod returns the vertex of a pod whose packets should leave it as leads
+// says.
+func NewGuidedPod(env Env, pod *k8s.Pod, leads Leads, uplink Uplink) (model.NetNodeAction, error) {
 	hop := model.PodHop(pod.Namespace, pod.PodName)
 	place := topology.Place{Base: PlaceOf(pod.NodeName).Base, Netns: pod.Netns}
 	if pod.Info == nil {
@@ -37,7 +47,7 @@ func NewSimpleVEthPod(env Env, pod *k8s.Pod, ifName string, uplink Uplink) (mode
 	if ns == nil {
 		return NewAbsent(hop, pod.Missing), nil
 	}
-	return &SimpleVEthPod{Reality: NewReality(env, hop, place, ns), pod: pod, ifName: ifName, uplink: uplink, findings: &Findings{}}, nil
+	return &SimpleVEthPod{Reality: NewReality(env, hop, place, ns), pod: pod, leads: leads, uplink: uplink, findings: &Findings{}}, nil
 }
 
 // Send implements [model.NetNodeAction].
@@ -59,22 +69,22 @@ func (s *SimpleVEthPod) Respond(v *model.Visit) ([]model.Transmission, error) {
 	return s.left(s.answered(v)), nil
 }
 
-// left compares how packets left the pod with how they should: by its veth, to
-// its node.
+// left compares how packets left the pod with how they should.
 func (s *SimpleVEthPod) left(ways []passage) []model.Transmission {
 	for _, w := range ways {
 		if stays(w) {
 			s.reportEnd(w, nil)
 			continue
 		}
-		well := w.transmission != nil && w.outcome.Dev == s.ifName
-		level := model.SuspicionLevelWarning
-		if !well && (w.transmission != nil || wiring(w.outcome.Code)) {
-			level = model.SuspicionLevelFatal
+		dst := w.visit.Born.Dst.Addr()
+		dev := s.leads(assertions.NewNetstackAssertion(s.findings, s.NS, model.SuspicionLevelWarning), dst)
+		if w.transmission != nil && w.outcome.Dev != dev || w.transmission == nil && wiring(w.outcome.Code) {
+			for i := range s.findings.list {
+				s.findings.list[i].Level = model.SuspicionLevelFatal
+			}
 		}
-		s.assert(w.visit.Born.Dst.Addr(), level)
 		if w.outcome.Code == "neigh/missing" {
-			s.assertUplink(w.visit.Born.Dst.Addr())
+			s.assertUplink(dst)
 		}
 		said := s.findings.take()
 		for _, f := range said {
@@ -90,20 +100,22 @@ func stays(w passage) bool {
 	return w.transmission == nil && (w.outcome.Disposition == model.Delivered || w.outcome.Disposition == model.NoListener)
 }
 
-// assert asserts what a packet needs to leave the pod.
-func (s *SimpleVEthPod) assert(dst netip.Addr, level model.SuspicionLevel) {
-	a := assertions.NewNetstackAssertion(s.findings, s.NS, level)
-	if !a.AssertDevice(s.ifName, "the pod's device") {
-		return
+// ByDefault returns the Leads of a pod all of whose packets leave by one device, by
+// its default route.
+func ByDefault(ifName string) Leads {
+	return func(a *assertions.NetstackAssertion, dst netip.Addr) string {
+		if !a.AssertDevice(ifName, "the pod's device") {
+			return ifName
+		}
+		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if dst.Is6() {
+			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+		if !a.NS().FIB.IsLocal(dst) {
+			a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: all, Dev: ifName})
+		}
+		return ifName
 	}
-	all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	if dst.Is6() {
-		all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-	}
-	if s.NS.FIB.IsLocal(dst) {
-		return
-	}
-	a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: all, Dev: s.ifName})
 }
 
 // assertUplink asserts the node's side of the veth.

@@ -167,7 +167,7 @@ func (r *Reality) onward(v *model.Visit, o netstack.Outcome) model.Transmission 
 // underlay finds who takes a packet that leaves the machine. Where the bundle
 // does not show the next hop, the packet leaves what is known.
 func (r *Reality) underlay(link *model.Link, o netstack.Outcome) model.Transmission {
-	if r.Place != r.Place.Host() && !r.wired(o.Dev) {
+	if r.Place != r.Place.Host() && !r.env.Topology.Outward(topology.End{Place: r.Place, Dev: o.Dev}) {
 		return r.unseen(link)
 	}
 	end, asIs, ok := r.env.Topology.Underlay(topology.End{Place: r.Place, Dev: o.Dev}, o.NextHop, o.Packet.DstMAC)
@@ -181,13 +181,6 @@ func (r *Reality) underlay(link *model.Link, o netstack.Outcome) model.Transmiss
 	return model.Transmission{NextHop: r.env.HopOf(end.Place), Link: link}
 }
 
-// wired reports whether a device has the wire of a machine of its own: hardware
-// that was moved into a pod's namespace, with nothing at its other end.
-func (r *Reality) wired(name string) bool {
-	dev, ok := r.NS.Device(name)
-	return ok && dev.Kind == "" && dev.Link == 0 && dev.LinkNSID == nil && dev.Master == 0
-}
-
 // unseen is a packet out of a pod whose device's other end was not collected.
 func (r *Reality) unseen(link *model.Link) model.Transmission {
 	link.Type = model.LinkVeth
@@ -197,7 +190,7 @@ func (r *Reality) unseen(link *model.Link) model.Transmission {
 // outside is a packet to a next hop that the bundle does not show: a pod whose
 // namespace was not collected, or a machine that was not.
 func (r *Reality) outside(link *model.Link, o netstack.Outcome) model.Transmission {
-	if pod, ok := r.env.IPCache.GetPodFromIP(o.NextHop); ok {
+	if pod, ok := r.env.IPCache.GetPodFromIP(o.NextHop); ok && PlaceOf(pod.Spec.NodeName) == r.Place {
 		link.Type = model.LinkVeth
 		return model.Transmission{NextHop: model.PodHop(pod.Namespace, pod.Name), Link: link}
 	}

@@ -201,7 +201,7 @@ func (t *Topology) cross(s *segment, out station) {
 		return
 	}
 	if netstack.Carrier(out.dev) {
-		s.open, s.underlay = true, s.underlay || out.at.Netns == nodedump.HostNetns
+		s.open, s.underlay = true, s.underlay || out.at.Netns == nodedump.HostNetns || t.Outward(End{out.at, out.dev.Name})
 	}
 }
 

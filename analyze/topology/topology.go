@@ -77,6 +77,27 @@ func (t *Topology) Peer(at Place, dev *nodedump.Interface) (End, bool) {
 	return End{}, false
 }
 
+// Outward reports whether a device leads from its namespace to other machines,
+// though it may be a pod's: it is hardware with nothing at its other end, or a veth
+// whose other end would be seen if it were on the machine.
+func (t *Topology) Outward(at End) bool {
+	ns := t.atlas.NetNS(at.Place)
+	if ns == nil {
+		return false
+	}
+	dev, ok := ns.Device(at.Dev)
+	switch {
+	case !ok || dev.Master != 0:
+		return false
+	case dev.Kind == "":
+		return dev.Link == 0 && dev.LinkNSID == nil
+	case dev.Kind != "veth" || dev.LinkNSID == nil || dev.PeerNetns != "":
+		return false
+	}
+	_, here := t.Peer(at.Place, dev)
+	return !here && t.atlas.NetNS(at.Place.Host()) != nil
+}
+
 // end returns the device of p that is the other end of dev: each names the
 // index of the other.
 func (t *Topology) end(p Place, dev *nodedump.Interface) (End, bool) {

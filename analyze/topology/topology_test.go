@@ -116,6 +116,29 @@ func TestPeer(t *testing.T) {
 	require.False(t, found, "the collector's word comes first, even where it leads nowhere")
 }
 
+func TestOutward(t *testing.T) {
+	b := atlas(t)
+	own, alone := Place{"nodes/n1", "own"}, Place{"nodes/n3", "alone"}
+	b.add(t, own, dev("eth0", "", 4, "02:00:00:00:00:e1"), veth("out0", 5, 99, "02:00:00:00:00:e2"), dev("br0", "bridge", 6, "02:00:00:00:00:e3"))
+	b.add(t, alone, veth("eth0", 2, 10, "0a:00:00:00:00:0c"))
+	for _, tt := range []struct {
+		name string
+		at   End
+		want bool
+	}{
+		{"a node's own device", End{host, "eth0"}, true},
+		{"a pod's cable to its node", End{podA, "eth0"}, false},
+		{"a pod's hardware", End{own, "eth0"}, true},
+		{"a pod's cable that does not end on its node", End{own, "out0"}, true},
+		{"a pod's bridge", End{own, "br0"}, false},
+		{"a pod's cable, of a node that was not collected", End{alone, "eth0"}, false},
+		{"no device", End{own, "gone0"}, false},
+		{"no namespace", End{Place{"nodes/n4", "host"}, "eth0"}, false},
+	} {
+		require.Equal(t, tt.want, New(b).Outward(tt.at), tt.name)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	b := atlas(t)
 	top := New(b)

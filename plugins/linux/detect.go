@@ -13,7 +13,6 @@ func marks() []plugin.Marks {
 		{CNI: "Azure CNI", Sets: []string{"azure-cni", "azure-cns"}, Images: []string{"azure-cns"}, Types: []string{"azure-vnet", "azure-ipam"},
 			Devices: []string{"azv*"}, Includes: []string{"calico"}},
 		{CNI: "GKE", Sets: []string{"netd"}, Images: []string{"netd"}, Configs: []string{"*-gke-ptp.conflist"}, Includes: []string{"calico", "ptp"}},
-		{CNI: "terway", Sets: []string{"terway", "terway-eniip", "terway-eni"}, Images: []string{"terway"}, Types: []string{"terway"}},
 		{CNI: "cilium", Sets: []string{"cilium"}, Images: []string{"cilium/cilium"}, Types: []string{"cilium-cni"}, ConfigMaps: []string{"cilium-config"},
 			Devices: []string{"cilium_*", "lxc*"}},
 		{CNI: "kindnet", Sets: []string{"kindnet"}, Images: []string{"kindnetd"}, Configs: []string{"*-kindnet.conflist"}, Includes: []string{"ptp"}},

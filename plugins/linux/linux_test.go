@@ -50,7 +50,6 @@ func seen(t *testing.T, kind, what string) *plugin.NodeNetwork {
 func TestMarks(t *testing.T) {
 	tested := map[string]bool{}
 	for _, tt := range []struct{ cni, kind, what, saw string }{
-		{"terway", "set", "terway-eniip", "DaemonSet net/terway-eniip"},
 		{"cilium", "set", "cilium", "DaemonSet net/cilium"},
 		{"cilium", "image", "quay.io/cilium/cilium:v1.16.0", "DaemonSet net/agent"},
 		{"cilium", "device", "cilium_host", "device cilium_host"},
