@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
 )
 
 // maxHops bounds a walk. No cluster network has a path this long.
@@ -99,7 +100,28 @@ func (w *walk) loop(t model.Transmission, why string) *model.Visit {
 	}
 	w.found = append(w.found, model.Suspicion{Level: model.SuspicionLevelFatal, Code: "walk/loop", On: from.Node.Hop,
 		Message: fmt.Sprintf("the packet goes round between %s and %s", t.NextHop, from.Node.Hop)})
+	w.expire(v, from)
 	return v
+}
+
+// expire lets the packet that goes round end as all do, where its TTL is 1: there
+// the kernel tells its sender (ip_forward, ip6_forward). It may be another one of
+// the circle that does.
+func (w *walk) expire(v, from *model.Visit) {
+	if w.nodes.n == nil || from.Input == nil {
+		return
+	}
+	place, ok := w.nodes.n.atlas.placeOf(from.Node.Hop)
+	ns := w.nodes.n.atlas.NetNS(place)
+	if !ok || ns == nil {
+		return
+	}
+	p := from.Input.Packet
+	p.TTL = 1
+	outcomes := ns.Input(p, from.Input.DestinationAttribute.Interface, netstack.Call{Wire: w.nodes.n.env.Topology.From(place), Flow: from.Flow})
+	if len(outcomes) == 1 {
+		v.Answer, v.AnswerDev = outcomes[0].Answer, outcomes[0].AnswerDev
+	}
 }
 
 // respond walks the answer of a visit back. It returns nil if the node cannot
