@@ -40,16 +40,19 @@ func marks() []plugin.Marks {
 
 // calico implements [plugin.Plugin].
 type calico struct {
-	env    plugin.Env
-	cfg    *Config
-	facts  func() *facts // both are read when somebody asks
-	census func() plugin.Census
+	env     plugin.Env
+	cfg     *Config
+	facts   func() *facts // these are read when somebody asks
+	census  func() plugin.Census
+	targets func() map[string][]netip.Addr // of each node, to ask for the ways there
 }
 
 func open(env plugin.Env, cfg *Config) *calico {
-	return &calico{env: env, cfg: cfg,
+	c := &calico{env: env, cfg: cfg,
 		facts:  sync.OnceValue(func() *facts { return read(env.Snapshot) }),
 		census: sync.OnceValue(func() plugin.Census { return plugin.Count(env) })}
+	c.targets = sync.OnceValue(c.aims)
+	return c
 }
 
 // CreatePod implements [plugin.Plugin].

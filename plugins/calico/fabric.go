@@ -30,7 +30,6 @@ func gateway() netip.Addr { return netip.AddrFrom4([4]byte{169, 254, 1, 1}) }
 type fabric struct {
 	*calico
 	node string
-	each bool // of a check of every node: what is wrong with a node's own address is said of that node alone
 }
 
 // bpf reports whether eBPF programs do the node's work: then its routes and rules
@@ -95,6 +94,14 @@ func (f *fabric) assertGateway(a *assertions.NetstackAssertion, pod *corev1.Pod)
 
 // Remote implements [plugin.Fabric].
 func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, peer *corev1.Node) {
+	if _, ok := f.facts().pool(ip); ok && ip.Is4() && !f.bpf() {
+		f.assertAddress(a, peer.Name)
+	}
+	f.remote(a, ip, peer)
+}
+
+// remote asserts the way to an address of another node.
+func (f *fabric) remote(a *assertions.NetstackAssertion, ip netip.Addr, peer *corev1.Node) {
 	p, ok := f.facts().pool(ip)
 	if !ok || !ip.Is4() || f.bpf() {
 		return // IPv6 is not compared yet
@@ -105,9 +112,6 @@ func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, peer *co
 	}
 	w := f.way(p, peer.Name)
 	w.Dst, w.To = ip, to
-	if !f.each {
-		f.assertAddress(a, peer.Name)
-	}
 	switch {
 	case w.Dev == "":
 	case w.Dev == vxlanDevice && !w.Via.IsValid():

@@ -247,15 +247,18 @@ func (f *facts) block(ip netip.Addr) (block netip.Prefix, nodes []string, ok boo
 	return netip.Prefix{}, nil, false
 }
 
-// blocksOf are the blocks of IPv4 that only a node claims, sorted.
-func (f *facts) blocksOf(node string) (list []netip.Prefix) {
+// blocksByNode are the blocks of IPv4 that only one node claims, sorted.
+func (f *facts) blocksByNode() map[string][]netip.Prefix {
+	all := map[string][]netip.Prefix{}
 	for block, nodes := range f.claims {
-		if block.Addr().Is4() && slices.Equal(nodes, []string{node}) {
-			list = append(list, block)
+		if block.Addr().Is4() && len(nodes) == 1 {
+			all[nodes[0]] = append(all[nodes[0]], block)
 		}
 	}
-	slices.SortFunc(list, netip.Prefix.Compare)
-	return list
+	for _, list := range all {
+		slices.SortFunc(list, netip.Prefix.Compare)
+	}
+	return all
 }
 
 // sample is an address of a node's block that no other node borrowed.
