@@ -55,7 +55,7 @@ func deviceKinds() []DeviceKind {
 		{"vrf", Partly, "in by its devices: exact; what the host itself sends by it is Unknown", (*run).strange},
 		{"vxlan", Partly, "external (collect metadata), GPE, VNI filter and multicast groups are Unknown; for whom proxy answers ARP is open; what a program does that is told of a miss (l2miss, l3miss) is not seen", (*run).encapsulate},
 		{"geneve", Partly, "external (collect metadata) is Unknown; proven by rows", (*run).geneveOut},
-		{"ipip", Partly, "external and FOU/GUE are Unknown; proven by rows", (*run).ipTunnelOut},
+		{"ipip", Partly, "external and FOU/GUE are Unknown", (*run).ipTunnelOut},
 		{"sit", Partly, "6rd, ISATAP and FOU/GUE are Unknown; proven by rows", (*run).ipTunnelOut},
 		{"gre", Partly, "external, sequence numbers and FOU/GUE are Unknown; proven by rows", (*run).ipTunnelOut},
 		{"gretap", Partly, "as gre", (*run).ipTunnelOut},
