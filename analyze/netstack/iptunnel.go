@@ -265,9 +265,9 @@ func fitsIP6(r *run, w *wrapping, mtu int) bool {
 // ipip6_rcv, ip6_tnl_rcv).
 func (r *run) ipTunnelIn(in string) {
 	p := r.f.Packet
-	dev := r.tunnelFor(in)
+	dev := r.tunnelFor(in, true)
 	if dev == nil {
-		r.noTunnel()
+		r.noTunnel(in)
 		return
 	}
 	k, _ := tunnelKindOf(dev)
@@ -287,13 +287,14 @@ func (r *run) ipTunnelIn(in string) {
 // tunnelFor finds the tunnel that takes a packet: that with both addresses of
 // it, else with the remote one, else with the local one, else with none
 // (ip_tunnel_lookup, ip6_tnl_lookup). Of two alike the one that is bound to the
-// device that it came in by wins.
-func (r *run) tunnelFor(in string) (best *nodedump.Interface) {
+// device that it came in by wins. Tunnels that are down take nothing: such a one
+// is who would have taken it.
+func (r *run) tunnelFor(in string, up bool) (best *nodedump.Interface) {
 	rank := 0
 	for i := range r.ns.Info.Interfaces {
 		dev := &r.ns.Info.Interfaces[i]
 		n := r.tunnelRank(dev, in)
-		if n > rank {
+		if n > rank && Up(dev) == up {
 			best, rank = dev, n
 		}
 	}
@@ -307,7 +308,7 @@ func (r *run) tunnelRank(dev *nodedump.Interface, in string) int {
 	k, ok := tunnelKindOf(dev)
 	t := dev.Tunnel
 	switch {
-	case !ok, t == nil, !Up(dev), dev.LinkNSID != nil, !k.speaks(t, p), !between(t, p):
+	case !ok, t == nil, dev.LinkNSID != nil, !k.speaks(t, p), !between(t, p):
 		return 0
 	case dev.Name == k.fallback && k.fallback != "":
 		return alone
@@ -368,9 +369,14 @@ func keyMatches(t *nodedump.Tunnel, key model.GREKey) bool {
 // noTunnel answers what no tunnel takes: port unreachable where the kernel knows
 // the protocol (tunnel4_rcv, gre_rcv, tunnel6_rcv), protocol unreachable where
 // it does not. The dump tells only by tunnels of that kind.
-func (r *run) noTunnel() {
+func (r *run) noTunnel(in string) {
 	p := r.f.Packet
-	r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
+	if dev := r.tunnelFor(in, false); dev != nil {
+		r.end(model.NoListener, "link/down", fmt.Sprintf("device %s, which would take %s, is down", dev.Name, p), r.ns.at(dev.Line))
+		r.out.Remedy = fmt.Sprintf("ip link set %s up", dev.Name)
+	} else {
+		r.end(model.NoListener, "link/missing", fmt.Sprintf("no tunnel device takes %s", p), r.ns.Info.File)
+	}
 	known := false
 	for i := range r.ns.Info.Interfaces {
 		k, ok := tunnelKindOf(&r.ns.Info.Interfaces[i])
