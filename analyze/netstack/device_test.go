@@ -233,6 +233,7 @@ func tunnelRows() []deviceRow {
 	return []deviceRow{
 		{"ipip", "NBMA: the next hop is the other end", ipip, "out", "udp 10.244.1.0:1 > 10.244.2.9:9", "forwarded eth0", "ipencap 172.31.0.1 > 172.31.0.2 (udp 10.244.1.0:1 > 10.244.2.9:9)"},
 		{"ipip", "ipip_rcv: the fallback device", ipip, "in eth0 - encap=ipencap,172.31.0.2,172.31.0.1", "tcp 10.244.2.9:1 > 10.244.1.0:80", "delivered answer=reply", ""},
+		{"ipip", "the device that would take it is down", "dev tunl0 ipip c0:00:00:00 10.244.1.0/32 mtu=1480 noarp proto=ipip down", "in eth0 - encap=ipencap,172.31.0.2,172.31.0.1", "tcp 10.244.2.9:1 > 10.244.1.0:80", "no-listener link/down answer=error(3,3)", ""},
 		{"ipip", "no device takes it", ipip + "dev t1 ipip c0 mtu=1480 noarp", "in eth0 - encap=ipv6,172.31.0.2,172.31.0.1", "tcp fd01::2:1 > fd01::1:80", "no-listener link/missing answer=error(3,3)", ""},
 		{"ipip", "carries no IPv6", ipip + "dev t1 ipip c0 fd09::1/64 mtu=1480 noarp remote=172.31.0.2\nroute fd09::/64 t1", "out", "udp [fd09::1]:1 > [fd09::9]:9", "dropped", ""},
 		{"ipip", "its way leads into itself", "dev t1 ipip c0 10.3.0.1/24 mtu=1480 noarp remote=10.3.0.9\nroute 10.3.0.0/24 t1", "out", "udp 10.3.0.1:1 > 10.3.0.8:9", "loop walk/loop", ""},
