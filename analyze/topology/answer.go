@@ -51,7 +51,7 @@ func answersARP(ns *netstack.NetNS, dev *nodedump.Interface, ip, asker netip.Add
 			pvlan, _, _ := ns.FIB.Conf("ipv4", dev.Name, "proxy_arp_pvlan")
 			return pvlan != 0 && ip != asker
 		}
-		return switched(ns, "ipv4", dev.Name, "proxy_arp") || proxied(ns, dev.Name, ip)
+		return ns.FIB.Switched("ipv4", dev.Name, "proxy_arp") || proxied(ns, dev.Name, ip)
 	}
 	return false
 }
@@ -94,19 +94,11 @@ func carries(dev *nodedump.Interface, ip, asker netip.Addr) (own bool, scope str
 // filtered reports whether a device leaves the answer to the one by which it
 // would answer the asker (arp_filter).
 func filtered(ns *netstack.NetNS, dev *nodedump.Interface, ip, asker netip.Addr) bool {
-	if !switched(ns, "ipv4", dev.Name, "arp_filter") || !asker.IsValid() {
+	if !ns.FIB.Switched("ipv4", dev.Name, "arp_filter") || !asker.IsValid() {
 		return false
 	}
 	back := ns.FIB.Lookup(route.Query{Src: ip, Dst: asker}, nil)
 	return back.Dev != dev.Name
-}
-
-// switched reports whether a switch is on for all devices or for one
-// (IN_DEV_ORCONF).
-func switched(ns *netstack.NetNS, ip, dev, name string) bool {
-	all, _, _ := ns.FIB.Conf(ip, "all", name)
-	own, _, _ := ns.FIB.Conf(ip, dev, name)
-	return all != 0 || own != 0
 }
 
 // proxied reports whether somebody wrote that a device answers for an address
@@ -129,5 +121,5 @@ func answersNDP(ns *netstack.NetNS, dev *nodedump.Interface, ip netip.Addr) bool
 		}
 	}
 	forwards, _, known := ns.FIB.Conf("ipv6", dev.Name, "forwarding")
-	return (forwards != 0 || !known) && switched(ns, "ipv6", dev.Name, "proxy_ndp") && proxied(ns, dev.Name, ip)
+	return (forwards != 0 || !known) && ns.FIB.Switched("ipv6", dev.Name, "proxy_ndp") && proxied(ns, dev.Name, ip)
 }

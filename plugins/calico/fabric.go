@@ -86,7 +86,7 @@ func (f *fabric) assertGateway(a *assertions.NetstackAssertion, pod *corev1.Pod)
 	if !ok || !plugin.AssertPodNeighbour(f.env, a, pod, gateway(), dev.MAC) {
 		return
 	}
-	if all, _, _ := ns.FIB.Sysctl("net.ipv4.conf.all.proxy_arp"); all == "1" {
+	if ns.FIB.Switched("ipv4", veth, "proxy_arp") {
 		return
 	}
 	a.AssertSysctl("neigh/missing", "net.ipv4.conf."+veth+".proxy_arp", "1", fmt.Sprintf("nobody answers pod %s/%s for its gateway %s", pod.Namespace, pod.Name, gateway()))

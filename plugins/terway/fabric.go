@@ -121,7 +121,7 @@ func (f *fabric) overVeth(a *assertions.NetstackAssertion, pod *corev1.Pod, ifNa
 	}
 	if dev, ok := a.NS().Device(veth); ok {
 		place, ns := plugin.PodPlace(f.env, pod)
-		if ns != nil && !proxies(a.NS(), veth) {
+		if ns != nil && !a.NS().FIB.Switched("ipv4", veth, "proxy_arp") {
 			a.In(ns, f.env.HopOf(place)).AssertNeighbour(ifName, linkIP(), dev.MAC, true)
 		}
 	}
@@ -143,12 +143,6 @@ func (f *fabric) assertRuleTo(a *assertions.NetstackAssertion, ip netip.Addr, na
 		a.Fail("route/missing", a.NS().Info.File, fmt.Sprintf("ip rule add to %s lookup main priority %d", ip, toPodPriority),
 			"terway's rule %d to %s (pod %s) is missing, so that packets of other pods of the node leave it by their ENI", toPodPriority, ip, name)
 	}
-}
-
-// proxies reports whether a node answers for any address on a device.
-func proxies(ns *netstack.NetNS, dev string) bool {
-	v, _, ok := ns.FIB.Sysctl("net.ipv4.conf." + dev + ".proxy_arp")
-	return ok && v == "1"
 }
 
 // overSlave asserts the way from a node to a pod on an ipvlan: the node has an

@@ -75,6 +75,14 @@ func (f *FIB) Conf(ip, dev, key string) (value int, evidence string, ok bool) {
 	return f.conf(ip, dev, key)
 }
 
+// Switched reports whether a switch of net.IP.conf is on for all devices or for
+// dev (IN_DEV_ORCONF). One that is not known counts as off.
+func (f *FIB) Switched(ip, dev, key string) bool {
+	all, _, _ := f.conf(ip, "all", key)
+	own, _, _ := f.conf(ip, dev, key)
+	return all != 0 || own != 0
+}
+
 // confMax returns the larger of the value for all devices and for dev, and
 // where that is from (IN_DEV_MAXCONF; of a switch, also IN_DEV_ORCONF). A
 // value that is not known counts as 0.
