@@ -70,7 +70,7 @@ func CheckForward(r assertions.Reporter, ns *netstack.NetNS, q route.Query, reme
 // the limit is from.
 func CheckPodMTU(env Env, r assertions.Reporter, pods []*corev1.Pod, limit int, why string) {
 	for _, pod := range pods {
-		place, ns := podPlace(env, pod)
+		place, ns := PodPlace(env, pod)
 		if ns == nil {
 			continue
 		}

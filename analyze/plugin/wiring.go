@@ -15,7 +15,7 @@ import (
 
 // AssertPodDevice asserts, in the pod's own namespace, that its device is up.
 func AssertPodDevice(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName string) bool {
-	place, ns := podPlace(env, pod)
+	place, ns := PodPlace(env, pod)
 	return ns == nil || a.In(ns, env.HopOf(place)).AssertDevice(ifName, "the pod's device")
 }
 
@@ -25,14 +25,14 @@ func PodEnd(env Env, pod *corev1.Pod, ifName string) (dev string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	place, _ := podPlace(env, pod)
+	place, _ := PodPlace(env, pod)
 	end, ok := env.Topology.Peer(place, own)
 	return end.Dev, ok && end.Place == place.Host()
 }
 
 // PodDevice returns a pod's device, if the pod's namespace was collected.
 func PodDevice(env Env, pod *corev1.Pod, ifName string) (*nodedump.Interface, bool) {
-	if _, ns := podPlace(env, pod); ns != nil {
+	if _, ns := PodPlace(env, pod); ns != nil {
 		return ns.Device(ifName)
 	}
 	return nil, false
@@ -49,7 +49,7 @@ func AssertPodPort(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, if
 // AssertPodNeighbour asserts, in the pod's own namespace, that its entry for ip
 // has the hardware address mac, if there is an entry.
 func AssertPodNeighbour(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ip netip.Addr, mac string) bool {
-	place, ns := podPlace(env, pod)
+	place, ns := PodPlace(env, pod)
 	if ns == nil {
 		return true
 	}
@@ -103,8 +103,8 @@ func deviceWithin(ns *netstack.NetNS, ip netip.Addr) (dev string, ok bool) {
 	return dev, best > 0
 }
 
-// podPlace finds the namespace of a pod, nil if it was not collected.
-func podPlace(env Env, pod *corev1.Pod) (topology.Place, *netstack.NetNS) {
+// PodPlace finds the namespace of a pod, nil if it was not collected.
+func PodPlace(env Env, pod *corev1.Pod) (topology.Place, *netstack.NetNS) {
 	ip, err := netip.ParseAddr(pod.Status.PodIP)
 	if err != nil {
 		return topology.Place{}, nil
