@@ -2,7 +2,6 @@ package service
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,17 +142,12 @@ func (w *wish) balanced(at string) [][2]string {
 	if w.local {
 		out = append(out, [2]string{"KUBE-LOAD-BALANCER-LOCAL", at})
 	}
-	if slices.ContainsFunc(w.sourceRanges, func(r netip.Prefix) bool { return r.Bits() == 0 && r.Addr().Is4() == w.at.Addr.Is4() }) {
+	ranges := w.ranges()
+	if len(ranges) == 0 || everybody(ranges) {
 		return out // everybody may use it
 	}
-	fw := false
-	for _, r := range w.sourceRanges {
-		if r.Addr().Is4() != w.at.Addr.Is4() {
-			continue
-		}
-		if !fw {
-			fw, out = true, append(out, [2]string{"KUBE-LOAD-BALANCER-FW", at})
-		}
+	out = append(out, [2]string{"KUBE-LOAD-BALANCER-FW", at})
+	for _, r := range ranges {
 		text := r.String()
 		if r.IsSingleIP() {
 			text = r.Addr().String()

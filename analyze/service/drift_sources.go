@@ -70,7 +70,7 @@ func (d *drift) sourceRanges(w *wish, e *kuberules.Entry) {
 func (w *wish) ranges() (out []netip.Prefix) {
 	for _, r := range w.sourceRanges {
 		if r.Addr().Is4() == w.at.Addr.Is4() {
-			out = append(out, r.Masked())
+			out = append(out, r)
 		}
 	}
 	return out
