@@ -44,6 +44,7 @@ func comparisons() []compared {
 		{"odd/mtu", "MTUs", "Make the MTUs agree.", false, mtuTraits},
 		{"odd/routes", "routes", "Restart what writes these routes on the node.", false, routeTraits},
 		{"odd/rules", "rules", "See who wrote the rules; restart kube-proxy and the CNI agent if they are theirs.", false, ruleTraits},
+		{"odd/rules", "rules of nftables", "See who wrote the rules; restart the CNI agent if they are its own.", false, nftTraits},
 		{"odd/software", "versions", "Bring the node to the version of the others.", true, softwareTraits},
 		{"odd/sysctl", "sysctls", "Set the sysctls as on the other nodes, and see which file in /etc/sysctl.d sets them.", false, sysctlTraits},
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 const (
@@ -25,9 +26,12 @@ func insert(part, before, text string) edit {
 }
 
 // nft gives node1 a table inet guard whose chain f, at the hook forward, has one rule.
-func nft(rule string) edit {
+func nft(rule string) edit { return nftOn("node1", rule) }
+
+func nftOn(node, rule string) edit {
 	return func(b *bundle) {
-		const part, end = "nodes/node1/netns/host/nft.json", "\n]}"
+		const end = "\n]}"
+		part := "nodes/" + node + "/netns/host/nft.json"
 		text := string(b.parts[part])
 		require.Contains(b.t, text, end)
 		b.parts[part] = []byte(strings.Replace(text, end, `,
@@ -70,10 +74,10 @@ func TestOddNode(t *testing.T) {
 		{"rules that are gone", drop(rules1, "-A FLANNEL-POSTRTG -s 10.244.0.0/16 ! -d 224"), nil,
 			[]string{"info odd/rules node1: node node1 lacks rules that the other 4 nodes have: nat -A FLANNEL-POSTRTG -s 10.244.0.0/16 ! -d 224"}},
 		{"a table of nftables that drops", nft(`"expr": [{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "10.244.1.2"}}, {"counter": {"packets": 7, "bytes": 420}}, {"drop": null}]`),
-			[]string{"info odd/rules node1: node node1 has rules that node node2 has not: inet guard f: ip saddr 10.244.1.2 drop"},
-			[]string{"warning odd/rules node1: node node1 has rules that the other 4 nodes have not: inet guard f: ip saddr 10.244.1.2 drop"}},
+			[]string{"info odd/rules node1: node node1 has rules of nftables that node node2 has not: inet guard f: ip saddr 10.244.1.2 drop"},
+			[]string{"warning odd/rules node1: node node1 has rules of nftables that the other 4 nodes have not: inet guard f: ip saddr 10.244.1.2 drop"}},
 		{"a table of nftables that does not", nft(`"expr": [{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "eth0"}}, {"accept": null}]`), nil,
-			[]string{"info odd/rules node1: node node1 has rules that the other 4 nodes have not: inet guard f: iifname \"eth0\" accept"}},
+			[]string{"info odd/rules node1: node node1 has rules of nftables that the other 4 nodes have not: inet guard f: iifname \"eth0\" accept"}},
 		{"a policy rule", insert(host1, `{"family":4,"priority":32766`, `{"family":4,"priority":100,"from":"10.244.1.0/24","table":100},`+"\n"),
 			[]string{"info odd/routes node1: node node1 has routes that node node2 has not: the policy rule 100 of IPv4: from {pods} table 100"},
 			[]string{"warning odd/routes node1: node node1 has routes that the other 4 nodes have not: the policy rule 100 of IPv4: from {pods} table 100"}},
@@ -125,6 +129,16 @@ func oddOnes(b *bundle) (list []string) {
 		}
 	}
 	return list
+}
+
+// TestRulesThatAreNotKnown: a node whose rules of nftables were not read lacks
+// none.
+func TestRulesThatAreNotKnown(t *testing.T) {
+	edits := []edit{clone("node3", "3"), clone("node4", "4"), lose("nodes/node1/netns/host/nft.json", nodedump.StatusToolMissing)}
+	for _, n := range []string{"node2", "node3", "node4"} {
+		edits = append(edits, nftOn(n, `"expr": [{"drop": null}]`))
+	}
+	require.Empty(t, oddOnes(edited(t, edits...)))
 }
 
 // TestMany: where the nodes fall into two halves nobody is odd.

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// nftables are the rules of the tables that are nobody's but nftables'. Those of
+// nftTraits are the rules of the tables that are nobody's but nftables'. Those of
 // kube-proxy are compared with the Services (drift); those of Calico and of the
 // CNI plugin portmap are for single pods.
-func (m *namer) nftables() (list []trait) {
-	set := m.n.ns.NFTables()
+func nftTraits(s *scope, n *host) (list []trait, ok bool) {
+	set, m := n.ns.NFTables(), newNamer(s, n)
 	if known, _, _ := set.Status(); !known {
-		return nil
+		return nil, false
 	}
 	for _, l := range set.Lines() {
 		if slices.Contains([]string{"kube-proxy", "calico", "cni_hostport"}, l.Table) {
@@ -20,7 +20,7 @@ func (m *namer) nftables() (list []trait) {
 		where := strings.Join([]string{l.Family, l.Table, l.Chain}, " ") + ": "
 		list = append(list, trait{key: where + m.nftText(l.Text), text: where + l.Text, at: l.Evidence, matters: nftRefuses(l.Text)})
 	}
-	return list
+	return list, true
 }
 
 // nftRefuses reports whether a rule drops or rejects what it matches.

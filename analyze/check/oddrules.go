@@ -8,7 +8,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 )
 
-// ruleTraits are the rules of a node, of iptables (both backends) and of nftables, in
+// ruleTraits are the rules of iptables of a node, both backends and families, in
 // words that mean the same on every node, whatever their order. What kube-proxy
 // writes for single Services is compared with the Services themselves (drift),
 // and what is written for single pods need not be on other nodes.
@@ -22,7 +22,7 @@ func ruleTraits(s *scope, n *host) (list []trait, ok bool) {
 			list = append(list, m.ruleset(set, ipv6)...)
 		}
 	}
-	return append(list, m.nftables()...), true
+	return list, true
 }
 
 func (m *namer) ruleset(set *iptables.Ruleset, ipv6 bool) (list []trait) {
