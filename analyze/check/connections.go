@@ -112,21 +112,41 @@ func (s *scope) tellPolicies(found []model.Suspicion, at []*host, enforced bool)
 	}
 }
 
-// questions are the conversations that can be asked about.
+// mostPaired is how many pairs of pods are looked at for questions.
+const mostPaired = 100 * mostAsked
+
+// An end is a pod that may be asked, or ask, and where it listens.
+type end struct {
+	host    *host
+	pod     *space
+	listens []netip.AddrPort // TCP
+}
+
+// questions are the conversations that can be asked about; of very many pairs of
+// pods, those of some.
 func (s *scope) questions() (list []question) {
-	var hosts []*host
+	var ends []end
 	for _, n := range s.read() {
-		if !s.explained(n.name) {
-			hosts = append(hosts, n)
+		if s.explained(n.name) {
+			continue
+		}
+		for _, p := range kinds(n) {
+			ends = append(ends, end{n, p, listens(p)})
 		}
 	}
-	for _, to := range hosts {
-		for _, dst := range kinds(to) {
-			for _, from := range hosts {
-				for _, src := range kinds(from) {
-					list = append(list, s.ask(from, to, src, dst)...)
-				}
-			}
+	pairs := len(ends) * len(ends)
+	for i := 0; i < pairs; i += stride(pairs, mostPaired) {
+		list = append(list, ask(&ends[i%len(ends)], &ends[i/len(ends)])...)
+	}
+	return list
+}
+
+// listens are the addresses and ports of TCP that a pod listens on, in the order
+// of the dump.
+func listens(p *space) (list []netip.AddrPort) {
+	for _, sock := range p.ns.Info.Sockets {
+		if at, err := netip.ParseAddrPort(sock.Local); err == nil && sock.Protocol == "tcp" {
+			list = append(list, at)
 		}
 	}
 	return list
@@ -134,19 +154,15 @@ func (s *scope) questions() (list []question) {
 
 // ask returns what one pod may be asked to open to another: its first two
 // listening ports.
-func (s *scope) ask(from, to *host, src, dst *space) (list []question) {
-	a, b, ok := sameFamily(podIPs(src.pod), podIPs(dst.pod))
-	if src == dst || !ok {
+func ask(from, to *end) (list []question) {
+	a, b, ok := sameFamily(podIPs(from.pod.pod), podIPs(to.pod.pod))
+	if from.pod == to.pod || !ok {
 		return nil
 	}
 	const most = 2
-	for _, sock := range dst.ns.Info.Sockets {
-		local, err := netip.ParseAddrPort(sock.Local)
-		if err != nil || sock.Protocol != "tcp" || local.Addr() != b && !local.Addr().IsUnspecified() {
-			continue
-		}
-		q := question{from, to, src, dst, a, netip.AddrPortFrom(b, local.Port())}
-		if len(list) < most && !slices.Contains(list, q) {
+	for _, at := range to.listens {
+		q := question{from.host, to.host, from.pod, to.pod, a, netip.AddrPortFrom(b, at.Port())}
+		if (at.Addr() == b || at.Addr().IsUnspecified()) && len(list) < most && !slices.Contains(list, q) {
 			list = append(list, q)
 		}
 	}
@@ -157,7 +173,7 @@ func (s *scope) ask(from, to *host, src, dst *space) (list []question) {
 func kinds(n *host) (pods []*space) {
 	seen := map[string]bool{}
 	for _, p := range n.pods {
-		if p.ns == nil || p.pod.Status.Phase != "Running" || len(podIPs(p.pod)) == 0 {
+		if !p.sends() {
 			continue
 		}
 		var labels []string
@@ -178,9 +194,11 @@ func kinds(n *host) (pods []*space) {
 
 // spread returns most of list at equal distances, all if there are fewer.
 func spread[T any](list []T, most int) (out []T) {
-	step := (len(list) + most - 1) / most
-	for i := 0; i < len(list); i += max(step, 1) {
+	for i := 0; i < len(list); i += stride(len(list), most) {
 		out = append(out, list[i])
 	}
 	return out
 }
+
+// stride is the distance at which at most so many of n are taken, 1 or more.
+func stride(n, most int) int { return max((n+most-1)/most, 1) }

@@ -37,11 +37,16 @@ const mostSamples = 20
 // samples are running pods of a node that can send.
 func samples(n *host) (pods []*space) {
 	for _, p := range n.pods {
-		if p.ns != nil && p.pod.Status.Phase == corev1.PodRunning && len(podIPs(p.pod)) > 0 && len(pods) < mostSamples {
+		if p.sends() && len(pods) < mostSamples {
 			pods = append(pods, p)
 		}
 	}
 	return pods
+}
+
+// sends reports whether a pod runs, has an address and was collected.
+func (p *space) sends() bool {
+	return p.ns != nil && p.pod.Status.Phase == corev1.PodRunning && len(podIPs(p.pod)) > 0
 }
 
 // An echo is a request that one pod may send another.
