@@ -73,17 +73,3 @@ func (c Census) Member(env *Env, node string, like netip.Addr) netip.Addr {
 	}
 	return netip.Addr{}
 }
-
-// CNIConfig returns the CNI configuration that a node's runtime takes, and the
-// part of the bundle that it stands in; "" if none was collected.
-func CNIConfig(env Env, node string) (part string, text []byte) {
-	found := (&scene{snap: env.Snapshot}).configs(env.Snapshot.Files(node))
-	if len(found) == 0 {
-		return "", nil
-	}
-	text, err := env.Snapshot.Read(found[0].part)
-	if err != nil {
-		return "", nil
-	}
-	return found[0].part, text
-}

@@ -55,25 +55,10 @@ type delegate struct {
 	MTU         int
 }
 
-// parseCNI reads a CNI configuration, as a list of plugins or alone.
-func parseCNI(text []byte) (d delegate, ok bool) {
-	type conf struct {
-		Type     string
-		Delegate delegate
-	}
-	var list struct {
-		conf
-		Plugins []conf
-	}
-	if json.Unmarshal(text, &list) != nil {
-		return d, false
-	}
-	for _, p := range append(list.Plugins, list.conf) {
-		if p.Type == "flannel" {
-			return p.Delegate, true
-		}
-	}
-	return d, false
+// parseCNI reads flannel's part of a CNI configuration.
+func parseCNI(text []byte) (delegate, bool) {
+	conf, ok := plugin.CNIPlugin[struct{ Delegate delegate }](text, "flannel")
+	return conf.Delegate, ok
 }
 
 // facts is what the bundle says about the cluster's flannel.

@@ -2,13 +2,13 @@ package terway
 
 import (
 	"cmp"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/snapshot"
 )
 
@@ -59,7 +59,7 @@ func configOf(snap *snapshot.Snapshot, node string) (cniConf, bool) {
 			continue
 		}
 		if text, err := snap.Read(name); err == nil {
-			if conf, ok := parseConf(text); ok {
+			if conf, ok := plugin.CNIPlugin[cniConf](text, "terway"); ok {
 				return conf, true
 			}
 		}
@@ -70,24 +70,7 @@ func configOf(snap *snapshot.Snapshot, node string) (cniConf, bool) {
 	}
 	for i := range maps {
 		if text := cmp.Or(maps[i].Data["10-terway.conflist"], maps[i].Data["10-terway.conf"]); text != "" {
-			return parseConf([]byte(text))
-		}
-	}
-	return cniConf{}, false
-}
-
-// parseConf finds terway in a CNI configuration or in a list of them.
-func parseConf(text []byte) (cniConf, bool) {
-	var list struct {
-		cniConf
-		Plugins []cniConf `json:"plugins"`
-	}
-	if json.Unmarshal(text, &list) != nil {
-		return cniConf{}, false
-	}
-	for _, c := range append(list.Plugins, list.cniConf) {
-		if c.Type == "terway" {
-			return c, true
+			return plugin.CNIPlugin[cniConf]([]byte(text), "terway")
 		}
 	}
 	return cniConf{}, false

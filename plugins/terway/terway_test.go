@@ -504,7 +504,7 @@ func TestConf(t *testing.T) {
 		{`{"plugins": [{"type": "cilium-cni"}]}`, cniConf{}, false},
 		{`{"type": "terway"`, cniConf{}, false},
 	} {
-		got, ok := parseConf([]byte(tt.text))
+		got, ok := plugin.CNIPlugin[cniConf]([]byte(tt.text), "terway")
 		require.Equal(t, tt.want, got)
 		require.Equal(t, tt.ok, ok)
 	}

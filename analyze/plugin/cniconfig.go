@@ -1,0 +1,35 @@
+package plugin
+
+import "encoding/json"
+
+// CNIConfig returns the CNI configuration that a node's runtime takes, and the
+// part of the bundle that it stands in; "" if none was collected.
+func CNIConfig(env Env, node string) (part string, text []byte) {
+	found := (&scene{snap: env.Snapshot}).configs(env.Snapshot.Files(node))
+	if len(found) == 0 {
+		return "", nil
+	}
+	text, err := env.Snapshot.Read(found[0].part)
+	if err != nil {
+		return "", nil
+	}
+	return found[0].part, text
+}
+
+// CNIPlugin reads, of a CNI configuration, the part that is for the plugin of a
+// type: of a list of plugins, or of a configuration of one alone. It reports false
+// if there is none, or none that can be read.
+func CNIPlugin[T any](text []byte, kind string) (conf T, ok bool) {
+	var list struct{ Plugins []json.RawMessage }
+	if json.Unmarshal(text, &list) != nil {
+		return conf, false
+	}
+	for _, one := range append(list.Plugins, text) {
+		var named struct{ Type string }
+		if json.Unmarshal(one, &named) == nil && named.Type == kind {
+			ok = json.Unmarshal(one, &conf) == nil
+			return conf, ok
+		}
+	}
+	return conf, false
+}
