@@ -245,6 +245,28 @@ func TestCheckNode(t *testing.T) {
 	}
 }
 
+// Options come before what the bundle says.
+func TestOptions(t *testing.T) {
+	for _, tt := range []struct {
+		cfg  Config
+		want string // how the first suspicion begins, "" if there is none
+	}{
+		{Config{PodMTU: 1400}, "mtu/too-small subnet.env gives new pods of node n1 an MTU of 1450, and no more than 1400 get to other nodes: --flannel-pod-mtu"},
+		{Config{PodMTU: 1450}, ""},
+		{Config{Backend: "vxlan"}, ""},
+		{Config{Backend: "host-gw"}, "route/diverted"},
+		{Config{Backend: "host-gw", HostInterface: "eth9"}, "link/missing"},
+	} {
+		tt.cfg.IPMasq = true
+		var got heard
+		vxlan().open(t, &tt.cfg).CheckNode(&got, "n1")
+		require.Equal(t, tt.want != "", len(got) > 0, "%+v: %q", tt.cfg, got)
+		if tt.want != "" {
+			require.True(t, strings.HasPrefix(got[0], tt.want), "%+v: %q", tt.cfg, got)
+		}
+	}
+}
+
 // What a packet to the other node's pods finds wrong there.
 func TestRemote(t *testing.T) {
 	for _, tt := range []struct {
