@@ -7,12 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
-	"github.com/pathsnap/pathsnap/analyze/topology"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -51,15 +49,6 @@ func TestPodEnd(t *testing.T) {
 	unseen, _ := w.ips.GetPodFromName("demo", "unseen")
 	_, ok = plugin.PodEnd(env, unseen, "eth0")
 	require.False(t, ok)
-}
-
-func TestPodNeighbour(t *testing.T) {
-	w, env := open(t, []string{onLink, onBridge}, []string{podLink, podWay})
-	pod, _ := w.ips.GetPodFromName("demo", "a")
-	ns := w.NetNS(topology.Place{Base: "nodes/n1", Netns: "host"})
-	findings := &plugin.Findings{}
-	a := assertions.NewNetstackAssertion(findings, ns, model.SuspicionLevelCritical)
-	require.True(t, plugin.AssertPodNeighbour(env, a, pod, netip.MustParseAddr("169.254.1.1"), "ee:ee:ee:ee:ee:ee"), "there is no entry, and none is needed")
 }
 
 // reported are the codes that a check reports.

@@ -46,17 +46,6 @@ func AssertPodPort(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, if
 	}
 }
 
-// AssertPodNeighbour asserts, in the pod's own namespace, that its entry for ip
-// has the hardware address mac, if there is an entry.
-func AssertPodNeighbour(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ip netip.Addr, mac string) bool {
-	place, ns := PodPlace(env, pod)
-	if ns == nil {
-		return true
-	}
-	way := ns.FIB.Lookup(route.Query{Dst: ip}, nil)
-	return way.Dev == "" || a.In(ns, env.HopOf(place)).AssertNeighbour(way.Dev, ip, mac, false)
-}
-
 // DeviceToward returns the device of a node that leads to ip: the given one, or
 // by the node's routes. Where only a default route leads there, or none does, it is
 // a device in the network of ip, whose own route must have gone; where there is none,

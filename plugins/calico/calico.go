@@ -68,7 +68,7 @@ func (c *calico) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, _ netip.A
 		return
 	}
 	f.LocalPod(a, pod.Object)
-	f.assertGateway(a, pod.Object)
+	f.veth(pod.Object).AssertGateway(a, gateway(), false) // felix/dataplane/linux/endpoint_mgr.go
 }
 
 // CreateNode implements [plugin.Plugin].

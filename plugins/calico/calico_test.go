@@ -96,7 +96,7 @@ func TestFacts(t *testing.T) {
 	object("nodes", "projectcalico.org/IPv4Address: 172.31.0.2/24, ", "")(s)
 	object("bgpconfigurations", "spec: {}", "spec: {nodeToNodeMeshEnabled: false}")(s)
 	f = read(s.write(t).Snapshot)
-	require.Equal(t, "tap44c7791d104", f.vethName("n1", "demo", "a"))
+	require.Equal(t, "tap", f.vethPrefix("n1"))
 	require.Equal(t, "172.31.0.2/32", f.members["n2"].addr.String(), "the node's address, of which the subnet is not known")
 	require.False(t, f.mesh)
 

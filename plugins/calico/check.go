@@ -55,9 +55,9 @@ type checkup struct {
 func (c *checkup) checkPods() {
 	for _, pod := range c.census().Pods(c.node) {
 		c.LocalPod(c.assert, pod)
-		c.assertGateway(c.assert, pod)
+		c.veth(pod).AssertGateway(c.assert, gateway(), false)
 		for _, ip := range plugin.PodIPs(pod) {
-			if dev, ok := c.ns.Device(c.veth(pod)); ok && netstack.Up(dev) && ip.Is4() {
+			if dev, ok := c.ns.Device(c.veth(pod).Peer); ok && netstack.Up(dev) && ip.Is4() {
 				c.local, c.from = ip, dev.Name
 			}
 			c.checkPlace(pod, ip)

@@ -136,7 +136,7 @@ func check(t *testing.T, cfg Config, mode string, edits ...edit) said {
 }
 
 func TestHealthy(t *testing.T) {
-	require.Equal(t, veth, (&facts{}).vethName("n1", "demo", "a"))
+	require.Equal(t, "cali", (&facts{}).vethPrefix("n1"))
 	for _, mode := range modes {
 		require.Empty(t, check(t, Config{}, mode), mode)
 		require.Empty(t, check(t, Config{}, mode, dumped("172.31.0.2/24")), mode)

@@ -41,55 +41,15 @@ func (f *fabric) bpf() bool {
 // LocalPod implements [plugin.Fabric]: a pod's address is routed to the node's
 // end of its veth, and each end knows the hardware address of the other.
 func (f *fabric) LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
-	if f.bpf() || !plugin.AssertPodDevice(f.env, a, pod, ifName) {
-		return
-	}
-	veth := f.veth(pod)
-	if !a.AssertDevice(veth, "the veth of pod "+pod.Namespace+"/"+pod.Name) {
-		return
-	}
-	f.assertPodRoutes(a, pod)
-	dev, known := plugin.PodDevice(f.env, pod, ifName)
-	for _, ip := range plugin.PodIPs(pod) {
-		if known && ip.Is4() {
-			a.AssertNeighbour(veth, ip, dev.MAC, false)
-		}
+	if v := f.veth(pod); !f.bpf() && v.AssertEnds(a) {
+		v.AssertRoutes(a)
+		v.AssertNeighbours(a)
 	}
 }
 
-// assertPodRoutes asserts that a pod's addresses are routed to its veth.
-func (f *fabric) assertPodRoutes(a *assertions.NetstackAssertion, pod *corev1.Pod) {
-	for _, ip := range plugin.PodIPs(pod) {
-		if ip.Is4() { // IPv6 is not compared yet
-			a.AssertRoute(route.Query{}, assertions.Way{Dst: ip, To: netip.PrefixFrom(ip, ip.BitLen()), Dev: f.veth(pod)})
-		}
-	}
-}
-
-// veth is the node's end of a pod's veth: that which is there, or, where this does
-// not show, the one that Calico makes.
-func (f *fabric) veth(pod *corev1.Pod) string {
-	if dev, ok := plugin.PodEnd(f.env, pod, ifName); ok {
-		return dev
-	}
-	return f.facts().vethName(f.node, pod.Namespace, pod.Name)
-}
-
-// assertGateway asserts that the node answers a pod that asks for its gateway:
-// felix has it answer for everything (felix/dataplane/linux/endpoint_mgr.go).
-func (f *fabric) assertGateway(a *assertions.NetstackAssertion, pod *corev1.Pod) {
-	ns, veth := a.NS(), f.veth(pod)
-	if ns == nil {
-		return
-	}
-	dev, ok := ns.Device(veth)
-	if !ok || !plugin.AssertPodNeighbour(f.env, a, pod, gateway(), dev.MAC) {
-		return
-	}
-	if ns.FIB.Switched("ipv4", veth, "proxy_arp") {
-		return
-	}
-	a.AssertSysctl("neigh/missing", "net.ipv4.conf."+veth+".proxy_arp", "1", fmt.Sprintf("nobody answers pod %s/%s for its gateway %s", pod.Namespace, pod.Name, gateway()))
+// veth is a pod's cable.
+func (f *fabric) veth(pod *corev1.Pod) plugin.Veth {
+	return plugin.VethOf(f.env, pod, ifName, f.facts().vethPrefix(f.node))
 }
 
 // Remote implements [plugin.Fabric].
@@ -285,7 +245,7 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 		return
 	}
 	if src.Spec.NodeName == f.node {
-		f.assertPodRoutes(a.At(model.SuspicionLevelFatal), src)
+		f.veth(src).AssertRoutes(a.At(model.SuspicionLevelFatal))
 	} else if dev := f.way(p, src.Spec.NodeName).Dev; dev != "" {
 		a.AssertDevice(dev, what(dev))
 		if dev == vxlanDevice || dev == ipipDevice { // felix drops what a tunnel brings from an address that no node told

@@ -1,8 +1,8 @@
 package calico
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // it names devices, as Calico does
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -154,15 +154,10 @@ func vtepMAC(node string) string {
 	return fmt.Sprintf("66:%02x:%02x:%02x:%02x:%02x", sum[0], sum[1], sum[2], sum[3], sum[4])
 }
 
-// vethName is the name of the node's end of a pod's veth
-// (libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go).
-func (f *facts) vethName(node, namespace, pod string) string {
-	sum := sha1.Sum([]byte(namespace + "." + pod)) //nolint:gosec // as above
+// vethPrefix is what the names of pods' veths on a node begin with.
+func (f *facts) vethPrefix(node string) string {
 	prefix, _, _ := strings.Cut(f.configured(node, func(c *snapshot.CalicoFelix) string { return c.Spec.InterfacePrefix }), ",")
-	if prefix == "" {
-		prefix = "cali"
-	}
-	return prefix + hex.EncodeToString(sum[:])[:11]
+	return cmp.Or(prefix, "cali")
 }
 
 // configured is a setting of felix on a node: its own, or that of all nodes.
