@@ -37,6 +37,7 @@ func wayCodes() []Code {
 		{"fdb/missing", "The forwarding database has no entry for the frame's destination.", "Restart the CNI agent of the node, which writes the entry."},
 		{"fdb/wrong", "The forwarding database sends the frame to the wrong place.", "Restart the CNI agent of the node, which writes the entry."},
 		{"infra/address-not-owned", "The network of the cloud does not let the packet pass, since its address is none of the interface's.", "Turn the source/destination check of the interface off, or give the address to the interface."},
+		{"infra/load-balancer", "A load balancer of the cloud does not lead to the Service that has its address.", "See the events of the Service: the cloud controller manager makes listeners and groups of servers from it."},
 		{"infra/route-missing", "The route table of the cloud's network has no entry that leads to the packet's destination.", "Add the entry; see whether the cloud controller manager runs, which writes the entries of the nodes."},
 		{"infra/route-wrong", "The route table of the cloud's network leads the packet to another place than the node that it is meant for.", "Correct the entry."},
 		{"infra/security-group", "A security group of the cloud does not let the packet pass.", "Add a rule that allows it, or remove the one that drops it."},

@@ -12,8 +12,10 @@ import (
 )
 
 // Check implements [infra.Checker]: each route table that a node sends by leads
-// to the pods of each other, and no interface refuses their addresses.
+// to the pods of each other, no interface refuses their addresses, and load
+// balancers lead to the Services that have their addresses.
 func (v *vpc) Check(bare map[string][]netip.Prefix, r infra.Reporter) {
+	v.checkBalancers(r)
 	for _, node := range slices.Sorted(maps.Keys(bare)) {
 		instance := v.instances[node]
 		if instance == "" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pathsnap/pathsnap/analyze/infra"
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/snapshot"
 	wire "github.com/pathsnap/pathsnap/snapshot/aliyun"
 )
 
@@ -15,6 +16,7 @@ import (
 // change. It implements [infra.Underlay].
 type vpc struct {
 	facts     *wire.Facts
+	snap      *snapshot.Snapshot
 	cluster   infra.Cluster
 	enis      []*eni
 	addrs     map[netip.Addr]*eni
@@ -50,7 +52,7 @@ type route struct {
 // newVPC puts facts in order. What cannot be understood of an object is in the
 // problems.
 func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
-	v := &vpc{facts: facts, cluster: env.Cluster, addrs: map[netip.Addr]*eni{}, instances: map[string]string{}, nodes: map[string]string{}, vswitches: map[string]*wire.VSwitch{},
+	v := &vpc{facts: facts, snap: env.Snapshot, cluster: env.Cluster, addrs: map[netip.Addr]*eni{}, instances: map[string]string{}, nodes: map[string]string{}, vswitches: map[string]*wire.VSwitch{},
 		tables: map[string][]route{}, groups: map[string]*group{}, prefixes: map[string][]netip.Prefix{}, balancers: map[netip.Addr]*wire.LoadBalancer{}}
 	for i := range facts.VSwitches {
 		v.vswitches[facts.VSwitches[i].VSwitchID] = &facts.VSwitches[i]
@@ -77,13 +79,18 @@ func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
 		}
 	}
 	for i := range facts.LoadBalancers {
-		if ip, ok := v.addr(facts.LoadBalancers[i].Place, facts.LoadBalancers[i].Address); ok {
-			v.balancers[ip] = &facts.LoadBalancers[i]
-		}
+		v.addBalancer(&facts.LoadBalancers[i])
 	}
 	v.addGroups()
 	v.addNodes(env)
 	return v, v.problems
+}
+
+// addBalancer keeps a load balancer, of two answers the one that tells more.
+func (v *vpc) addBalancer(b *wire.LoadBalancer) {
+	if ip, ok := v.addr(b.Place, b.Address); ok && (v.balancers[ip] == nil || b.Whole) {
+		v.balancers[ip] = b
+	}
 }
 
 // addr reads an address, "" for none.

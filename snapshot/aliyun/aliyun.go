@@ -43,6 +43,8 @@ type Facts struct {
 	Rules          []Rule
 	PrefixLists    []PrefixList
 	LoadBalancers  []LoadBalancer
+	Listeners      []Listener
+	ServerGroups   []ServerGroup
 
 	given map[string]Place
 	open  map[string]Place

@@ -20,7 +20,9 @@ func TestRecognised(t *testing.T) {
 		"DescribeSecurityGroups":         `{"SecurityGroups": {"SecurityGroup": []}}`,
 		"DescribePrefixListAttributes":   `{"PrefixListId": "pl-1", "Entries": {"Entry": []}}`,
 		"DescribeLoadBalancers":          `{"LoadBalancers": {"LoadBalancer": []}}`,
-		"DescribeLoadBalancerAttribute":  `{"LoadBalancerId": "lb-1", "ListenerPortsAndProtocol": {}}`,
+		"DescribeLoadBalancerAttribute":  `{"LoadBalancerId": "lb-1", "ListenerPortsAndProtocol": {}, "BackendServers": {"BackendServer": []}}`,
+		"DescribeLoadBalancerListeners":  `{"Listeners": [{"ListenerPort": 80}]}`,
+		"DescribeVServerGroupAttribute":  `{"VServerGroupId": "rsp-1", "BackendServers": {"BackendServer": []}}`,
 	}
 	for _, r := range responses() {
 		text, tested := rows[r.action]

@@ -35,7 +35,11 @@ func (p *parser) document() (*document, error) {
 			d.members[key] = raw
 			return err
 		}
-		elements, err := p.list(inner)
+		read := p.elements
+		if inner != "" {
+			read = func() ([]element, error) { return p.list(inner) }
+		}
+		elements, err := read()
 		d.lists[key] = elements
 		return err
 	})

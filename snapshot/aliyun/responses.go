@@ -25,15 +25,19 @@ func responses() []response {
 		{"DescribePrefixListAttributes", "Entries", takePrefixList},
 		{"DescribeLoadBalancers", "LoadBalancers", func(f *Facts, d *document) []error { return objects(d, "LoadBalancers", &f.LoadBalancers) }},
 		{"DescribeLoadBalancerAttribute", "ListenerPortsAndProtocol", takeLoadBalancer},
+		{"DescribeLoadBalancerListeners", "Listeners", func(f *Facts, d *document) []error { return objects(d, "Listeners", &f.Listeners) }},
+		{"DescribeVServerGroupAttribute", "VServerGroupId", takeServerGroup},
 	}
 }
 
-// lists says which members hold a list, and what the array in them is called.
+// lists says which members hold a list, and what the array in them is called; ""
+// if they are the array.
 func lists() map[string]string {
 	return map[string]string{
 		"RouteEntrys": "RouteEntry", "RouterTableList": "RouterTableListType", "VSwitches": "VSwitch",
 		"NetworkInterfaceSets": "NetworkInterfaceSet", "Instances": "Instance", "Permissions": "Permission",
 		"SecurityGroups": "SecurityGroup", "Entries": "Entry", "LoadBalancers": "LoadBalancer",
+		"ListenerPortsAndProtocol": "ListenerPortAndProtocol", "Listeners": "", "BackendServers": "BackendServer",
 	}
 }
 
@@ -88,7 +92,16 @@ func takePrefixList(f *Facts, d *document) []error {
 
 // takeLoadBalancer reads the details of one load balancer.
 func takeLoadBalancer(f *Facts, d *document) []error {
-	f.LoadBalancers = append(f.LoadBalancers, LoadBalancer{Place: d.Place, LoadBalancerID: d.text("LoadBalancerId"), Address: d.text("Address"),
-		AddressType: d.text("AddressType"), LoadBalancerStatus: d.text("LoadBalancerStatus")})
-	return nil
+	b := LoadBalancer{Place: d.Place, LoadBalancerID: d.text("LoadBalancerId"), Address: d.text("Address"),
+		AddressType: d.text("AddressType"), LoadBalancerStatus: d.text("LoadBalancerStatus"), Whole: true}
+	problems := append(objects(d, "ListenerPortsAndProtocol", &b.Ports), objects(d, "BackendServers", &b.Servers)...)
+	f.LoadBalancers = append(f.LoadBalancers, b)
+	return problems
+}
+
+func takeServerGroup(f *Facts, d *document) []error {
+	g := ServerGroup{Place: d.Place, VServerGroupID: d.text("VServerGroupId")}
+	problems := objects(d, "BackendServers", &g.Servers)
+	f.ServerGroups = append(f.ServerGroups, g)
+	return problems
 }

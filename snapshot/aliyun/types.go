@@ -157,8 +157,57 @@ type LoadBalancer struct {
 	Place
 	LoadBalancerID     string `json:"LoadBalancerId"`
 	Address            string
-	AddressType        string // internet, intranet
-	LoadBalancerStatus string // active, inactive, locked
+	AddressType        string          // internet, intranet
+	LoadBalancerStatus string          // active, inactive, locked
+	Whole              bool            `json:"-"` // the response has Ports and Servers
+	Ports              []ListenerPort  `json:"-"`
+	Servers            []BackendServer `json:"-"` // of the default group
+}
+
+// A ListenerPort is a port on which a load balancer listens.
+type ListenerPort struct {
+	Place
+	ListenerPort     Number
+	ListenerProtocol string // tcp, udp, http, https
+}
+
+// A Listener is a listener of a load balancer.
+type Listener struct {
+	ListenerPort
+	LoadBalancerID     string `json:"LoadBalancerId"`
+	Status             string // running, stopped
+	BackendServerPort  Number // of the servers of the default group, 0 if the listener has another one
+	VServerGroupID     string `json:"VServerGroupId"` // "" if it has none
+	TCPListenerConfig  pairing
+	UDPListenerConfig  pairing
+	HTTPListenerConfig struct{ ListenerForward string } // on: to a listener of HTTPS
+}
+
+// A pairing is what the listener of one protocol has of a master-slave group.
+type pairing struct {
+	MasterSlaveServerGroupID string `json:"MasterSlaveServerGroupId"`
+}
+
+// Paired reports whether a listener has a master-slave group, which is not read.
+func (l *Listener) Paired() bool {
+	return l.TCPListenerConfig.MasterSlaveServerGroupID+l.UDPListenerConfig.MasterSlaveServerGroupID != ""
+}
+
+// A ServerGroup is a group of servers of a load balancer (vServer group).
+type ServerGroup struct {
+	Place
+	VServerGroupID string
+	Servers        []BackendServer
+}
+
+// A BackendServer is one that a load balancer sends connections to.
+type BackendServer struct {
+	Place
+	ServerID string `json:"ServerId"` // of an instance or an ENI
+	ServerIP string `json:"ServerIp"` // of an ENI's pod, "" or the instance's own
+	Type     string // ecs, eni, eci
+	Port     Number // 0 in the default group
+	Weight   Number // 0 to 100; 0 gets none
 }
 
 // A Number is an integer that the API writes with or without quotes.
