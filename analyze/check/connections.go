@@ -135,7 +135,7 @@ func (s *scope) questions() (list []question) {
 		}
 	}
 	pairs := len(ends) * len(ends)
-	for i := 0; i < pairs; i += stride(pairs, mostPaired) {
+	for i := 0; i < pairs; i += coprime(stride(pairs, mostPaired), len(ends)) {
 		list = append(list, ask(&ends[i%len(ends)], &ends[i/len(ends)])...)
 	}
 	return list
@@ -198,6 +198,20 @@ func spread[T any](list []T, most int) (out []T) {
 		out = append(out, list[i])
 	}
 	return out
+}
+
+// coprime is the least distance, step or more, at which walking through a square
+// of so many rows meets each of its columns.
+func coprime(step, rows int) int {
+	for a, b := step, rows; ; a, b = step, rows {
+		for b != 0 {
+			a, b = b, a%b
+		}
+		if a == 1 {
+			return step
+		}
+		step++
+	}
 }
 
 // stride is the distance at which at most so many of n are taken, 1 or more.
