@@ -1,7 +1,18 @@
 package snapshot
 
 import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Terway's custom resources.
+const (
+	terwayNodes   = "nodes.network.alibabacloud.com"
+	terwayPodENIs = "podenis.network.alibabacloud.com"
 )
 
 // A TerwayNode is a Node of terway (nodes.network.alibabacloud.com/v1beta1): the
@@ -52,10 +63,49 @@ type TerwayPodENI struct {
 // TerwayNodes returns the ENIs of the nodes. One that cannot be read is left out,
 // and in the error.
 func (s *Snapshot) TerwayNodes() ([]TerwayNode, error) {
-	return each[TerwayNode](s, "nodes.network.alibabacloud.com")
+	return each[TerwayNode](s, terwayNodes)
 }
 
 // TerwayPodENIs returns the ENIs of pods, likewise.
 func (s *Snapshot) TerwayPodENIs() ([]TerwayPodENI, error) {
-	return each[TerwayPodENI](s, "podenis.network.alibabacloud.com")
+	return each[TerwayPodENI](s, terwayPodENIs)
+}
+
+// A TerwayAddress says of an address which ENI has it.
+type TerwayAddress struct {
+	MAC      string       // of the ENI, in lower case
+	Network  netip.Prefix // of its vSwitch, the zero Prefix if that is not told
+	Evidence string       // the part of the bundle
+}
+
+// TerwayAddresses returns which ENI has which address, by the Nodes of terway and by
+// its PodENIs, which count more. ENIs on a trunk are left out: the node sees the
+// trunk alone. What cannot be read tells nothing.
+func (s *Snapshot) TerwayAddresses() map[netip.Addr]TerwayAddress {
+	out := map[netip.Addr]TerwayAddress{}
+	add := func(ip, mac, cidr, resource string) {
+		if a, err := netip.ParseAddr(ip); err == nil && mac != "" {
+			network, _ := netip.ParsePrefix(cidr)
+			out[a] = TerwayAddress{strings.ToLower(mac), network.Masked(), "cluster/" + resource + ".yaml"}
+		}
+	}
+	nodes, _ := s.TerwayNodes()
+	for i := range nodes {
+		enis := nodes[i].Status.NetworkInterfaces
+		for _, id := range slices.Sorted(maps.Keys(enis)) {
+			eni := enis[id]
+			for ip := range eni.IPv4 {
+				add(ip, eni.MacAddress, eni.IPv4CIDR, terwayNodes)
+			}
+		}
+	}
+	pods, _ := s.TerwayPodENIs()
+	for i := range pods {
+		for _, a := range pods[i].Spec.Allocations {
+			if pods[i].Status.TrunkENIID == "" {
+				add(a.IPv4, a.ENI.MAC, a.IPv4CIDR, terwayPodENIs)
+			}
+		}
+	}
+	return out
 }

@@ -238,6 +238,23 @@ func (a *NetstackAssertion) AssertSysctl(code, name, want, effect string) bool {
 	return a.report(code, at, fmt.Sprintf("sysctl -w %s=%s", name, want), "%s is %s: %s", name, got, effect)
 }
 
+// AssertMTU asserts that a device has an MTU, and why it should. Whether the device
+// is there is for [NetstackAssertion.AssertDevice] to say.
+func (a *NetstackAssertion) AssertMTU(name, what string, mtu int, why string) bool {
+	if a.blind("interfaces") {
+		return true
+	}
+	dev, ok := a.ns.Device(name)
+	if !ok || dev.MTU == mtu {
+		return true
+	}
+	code := "mtu/mismatch"
+	if dev.MTU < mtu {
+		code = "mtu/too-small"
+	}
+	return a.report(code, a.ns.DeviceEvidence(dev), fmt.Sprintf("ip link set %s mtu %d", name, mtu), "%s %s has the MTU %d; %s", what, name, dev.MTU, why)
+}
+
 // AssertListen asserts that something listens on the packet's destination.
 func (a *NetstackAssertion) AssertListen(p model.Packet) bool {
 	if a.ns == nil || !p.Protocol.HasPorts() {

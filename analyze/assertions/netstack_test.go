@@ -106,6 +106,9 @@ func TestAssertions(t *testing.T) {
 	fdb := func(mac, vtep string) func(*NetstackAssertion) bool {
 		return func(a *NetstackAssertion) bool { return a.AssertFDB("flannel.1", mac, ip(vtep)) }
 	}
+	mtu := func(name string, want int) func(*NetstackAssertion) bool {
+		return func(a *NetstackAssertion) bool { return a.AssertMTU(name, "the device", want, "so it is") }
+	}
 	sysctl := func(name, want string) func(*NetstackAssertion) bool {
 		return func(a *NetstackAssertion) bool {
 			return a.AssertSysctl("sysctl/ip-forward", name, want, "no forwarding")
@@ -148,6 +151,10 @@ func TestAssertions(t *testing.T) {
 		{"sysctl", sysctl("net.ipv4.ip_forward", "0"), ""},
 		{"sysctl not collected", sysctl("net.ipv4.conf.all.rp_filter", "0"), ""},
 		{"sysctl differs", sysctl("net.ipv4.ip_forward", "1"), "sysctl/ip-forward n/netns.json:50"},
+		{"MTU", mtu("eth0", 1500), ""},
+		{"MTU of nothing", mtu("gone", 1400), ""},
+		{"MTU too small", mtu("eth0", 9000), "mtu/too-small n/netns.json:1"},
+		{"MTU too large", mtu("eth0", 1400), "mtu/mismatch n/netns.json:1"},
 		{"listener", listens("192.0.2.1:80"), ""},
 		{"no listener", listens("192.0.2.1:82"), "socket/none n/netns.json"},
 		{"listener on loopback", listens("192.0.2.1:81"), "socket/loopback-only n/netns.json:41"},

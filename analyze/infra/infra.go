@@ -54,6 +54,19 @@ type Underlay interface {
 	Cross(c Crossing) []Verdict
 }
 
+// An Owning is an [Underlay] that knows which interface has an address.
+type Owning interface {
+	// OwnerOf reports false if the bundle does not tell.
+	OwnerOf(ip netip.Addr) (Owner, bool)
+}
+
+// An Owner is the interface that the network between machines gave an address to.
+type Owner struct {
+	MAC      string       // its hardware address, in lower case
+	Network  netip.Prefix // that it is in, the zero Prefix if that is not known
+	Evidence string       // file:line, or the part of the bundle
+}
+
 // A Checker is an [Underlay] that can say, with no packet given, what is wrong
 // with it.
 type Checker interface {

@@ -152,6 +152,28 @@ var (
 	n2 = infra.Machine{Node: "n2"}
 )
 
+// Whose an address is, and in which network.
+func TestOwnerOf(t *testing.T) {
+	v := made(t, enis, vswitches)
+	for ip, want := range map[string]string{
+		"192.168.0.1":  "00:16:3e:00:00:01 192.168.0.0/24",
+		"192.168.0.12": "00:16:3e:00:00:1b 192.168.0.0/24",
+		"192.168.0.70": "00:16:3e:00:00:1b 192.168.0.0/24", // of a prefix
+		"2001:db8::1":  "00:16:3e:00:00:1b invalid Prefix",
+		"192.168.1.9":  "00:16:3e:00:00:09 192.168.1.0/24",
+		"192.168.9.9":  "",
+	} {
+		o, ok := v.OwnerOf(netip.MustParseAddr(ip))
+		require.Equal(t, want != "", ok, ip)
+		if ok {
+			require.Equal(t, want, o.MAC+" "+o.Network.String(), ip)
+			require.Contains(t, o.Evidence, ".json:", ip)
+		}
+	}
+	o, _ := made(t, enis).OwnerOf(netip.MustParseAddr("192.168.0.1"))
+	require.False(t, o.Network.IsValid(), "without vSwitches")
+}
+
 func TestRoutes(t *testing.T) {
 	open := rules("normal", "Accept", rule(all))
 	without := func(text string) string {

@@ -214,6 +214,19 @@ func (v *vpc) owner(ip netip.Addr) *eni {
 	return nil
 }
 
+// OwnerOf implements [infra.Owning].
+func (v *vpc) OwnerOf(ip netip.Addr) (infra.Owner, bool) {
+	e := v.owner(ip)
+	if e == nil || e.MacAddress == "" {
+		return infra.Owner{}, false
+	}
+	o := infra.Owner{MAC: strings.ToLower(e.MacAddress), Evidence: e.String()}
+	if s := v.vswitches[e.VSwitchID]; s != nil && ip.Is4() {
+		o.Network, _ = netip.ParsePrefix(s.CidrBlock) // what is wrong with it is told where its packets pass
+	}
+	return o, true
+}
+
 // byID finds an interface by its ID.
 func (v *vpc) byID(id string) *eni {
 	for _, e := range v.enis {
