@@ -61,6 +61,7 @@ type provider struct {
 
 // CreateNetwork implements [Provider].
 func (p provider) CreateNetwork(env plugin.Env, d *plugin.Detection) (Network, error) {
+	env.Underlay = p.underlay
 	plugins, err := build(env, d)
 	if err != nil {
 		return nil, err

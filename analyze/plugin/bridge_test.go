@@ -86,6 +86,24 @@ func TestCNIConfig(t *testing.T) {
 	require.Empty(t, part)
 }
 
+func TestNodeCNIPlugin(t *testing.T) {
+	w := snapshot.NewWriter(snapshot.Meta{})
+	require.NoError(t, w.AddNode(&nodedump.NodeNetworkStackDump{Name: "n1"}))
+	require.NoError(t, w.Add("nodes/n1/files/etc/cni/net.d/10-a.conflist", []byte(`{"plugins": [{"type": "a", "mtu": 1}]}`)))
+	require.NoError(t, w.Add("cluster/configmaps.yaml", []byte("items:\n- {metadata: {name: other}, data: {conf: '{\"type\": \"b\"'}}\n"+
+		"- {metadata: {name: agent}, data: {conf: '{\"type\": \"a\", \"mtu\": 2}', 10-b: '{\"type\": \"b\", \"mtu\": 3}'}}\n")))
+	snap, err := w.Snapshot()
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		node, kind string
+		want       int // 0 if there is none
+	}{{"n1", "a", 1}, {"n2", "a", 2}, {"n1", "b", 3}, {"n1", "c", 0}} {
+		got, ok := plugin.NodeCNIPlugin[struct{ MTU int }](plugin.Env{Snapshot: snap}, tt.node, tt.kind, "conf", "10-b")
+		require.Equal(t, tt.want, got.MTU, tt)
+		require.Equal(t, tt.want != 0, ok, tt)
+	}
+}
+
 func TestCheckForward(t *testing.T) {
 	w, _ := open(t, []string{onLink, onBridge, toN2}, []string{podLink, podWay})
 	q := route.Query{Src: netip.MustParseAddr("10.244.1.10"), Dst: netip.MustParseAddr("10.244.2.10"), IIf: "cni0"}

@@ -39,6 +39,16 @@ func (c Census) Peers(node string) (list []*corev1.Node) {
 	return list
 }
 
+// PodIPv4 is the first IPv4 address of a pod, the zero Addr if it has none.
+func PodIPv4(pod *corev1.Pod) netip.Addr {
+	for _, ip := range PodIPs(pod) {
+		if ip.Is4() {
+			return ip
+		}
+	}
+	return netip.Addr{}
+}
+
 // PodIPs are the addresses of a pod, the primary one first. What is no address
 // is left out.
 func PodIPs(pod *corev1.Pod) (ips []netip.Addr) {

@@ -27,6 +27,20 @@ func CheckArrival(env Env, r assertions.Reporter, ns *netstack.NetNS, q route.Qu
 	}
 }
 
+// CheckTransit reports a packet that a node would discard for its source, as
+// [CheckArrival] does, or not pass on: q.Dst is not its own.
+func CheckTransit(env Env, r assertions.Reporter, ns *netstack.NetNS, q route.Query) {
+	CheckArrival(env, r, ns, q)
+	dev, ok := ns.Device(q.IIf)
+	if !ok || !netstack.Up(dev) {
+		return
+	}
+	if on, at, known := ns.FIB.Forwarding(q.IIf, q.Dst.Is6()); known && !on {
+		r.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "sysctl/ip-forward", Evidence: at,
+			Message: fmt.Sprintf("the node does not pass on what comes in by %s", q.IIf), Remedy: "sysctl -w net.ipv4.conf." + q.IIf + ".forwarding=1"})
+	}
+}
+
 // Outside is a packet of a pod to an address that no cluster has (TEST-NET-1,
 // RFC 5737).
 func Outside(pod netip.Addr) model.Packet {

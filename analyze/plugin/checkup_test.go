@@ -2,6 +2,8 @@ package plugin_test
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,6 +13,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
+	"github.com/pathsnap/pathsnap/analyze/topology"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
@@ -36,6 +39,9 @@ func TestPodIPs(t *testing.T) {
 	require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.1")}, plugin.PodIPs(pod))
 	pod.Status.PodIPs = []corev1.PodIP{{IP: "10.0.0.2"}, {IP: "none"}, {IP: "fd00::2"}}
 	require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2")}, plugin.PodIPs(pod))
+	require.Equal(t, "10.0.0.2", plugin.PodIPv4(pod).String())
+	pod.Status.PodIPs = pod.Status.PodIPs[2:]
+	require.False(t, plugin.PodIPv4(pod).IsValid())
 }
 
 func TestPodEnd(t *testing.T) {
@@ -49,6 +55,63 @@ func TestPodEnd(t *testing.T) {
 	unseen, _ := w.ips.GetPodFromName("demo", "unseen")
 	_, ok = plugin.PodEnd(env, unseen, "eth0")
 	require.False(t, ok)
+}
+
+// How the device of a pod is joined to the node, by its kind, its other end and what is
+// known of that.
+func TestPodAttachment(t *testing.T) {
+	elsewhere := 7
+	for _, tt := range []struct{ name, kind, peer, want, dev string }{
+		{"a veth", "veth", "host", "veth", "host veth0"},
+		{"a veth to nowhere", "veth", "gone", "", ""},
+		{"a veth out of the machine", "veth", "", plugin.Outward, "a eth0"},
+		{"an ipvlan", "ipvlan", "host", "ipvlan", "host veth0"},
+		{"a VLAN of what is not known", "vlan", "gone", "vlan", ""},
+		{"hardware", "", "", plugin.Outward, "a eth0"},
+	} {
+		w, env := open(t, []string{onLink}, []string{podLink, podWay})
+		info, err := w.snap.NetNS("n1", "a")
+		require.NoError(t, err)
+		dev := &info.Interfaces[slices.IndexFunc(info.Interfaces, func(d nodedump.Interface) bool { return d.Name == "eth0" })]
+		if dev.Kind, dev.PeerNetns = tt.kind, tt.peer; tt.kind == "veth" && tt.peer == "" {
+			dev.LinkNSID, dev.Link = &elsewhere, 99
+		}
+		w.read[topology.Place{Base: "nodes/n1", Netns: "a"}], _ = netstack.New(info)
+		pod, _ := w.ips.GetPodFromName("demo", "a")
+		kind, at := plugin.PodAttachment(env, pod, "eth0")
+		require.Equal(t, tt.want, kind, tt.name)
+		require.Equal(t, tt.dev, strings.TrimSpace(at.Place.Netns+" "+at.Dev), tt.name)
+	}
+	w, env := open(t, []string{onLink}, []string{podLink, podWay})
+	unseen, _ := w.ips.GetPodFromName("demo", "unseen")
+	kind, at := plugin.PodAttachment(env, unseen, "eth0")
+	require.Empty(t, kind)
+	require.Empty(t, at)
+}
+
+// town is a network whose pods are attached to the node's eth7, but for one.
+type town struct{ plugin.Underlaid }
+
+func (town) Attached(pod *corev1.Pod) (topology.End, bool) {
+	return topology.End{Place: plugin.PlaceOf(pod.Spec.NodeName), Dev: "eth7"}, pod.Spec.NodeName == "n1"
+}
+
+func TestBy(t *testing.T) {
+	_, env := open(t, []string{onLink}, []string{podLink, podWay})
+	for _, tt := range []struct{ via, dst, want string }{
+		{"", "192.0.2.2", "node:n2"},
+		{"203.0.113.1", "192.0.2.2", "node:n2"}, // whom the router brings it to
+		{"192.0.2.3", "192.0.2.2", "node:n3"},   // a router that the bundle shows
+		{"203.0.113.1", "10.244.1.10", "node:n1"},
+		{"203.0.113.1", "10.244.2.10", "node:n2"}, // where is not known exactly
+		{"203.0.113.1", "198.51.100.7", "external:198.51.100.7"},
+	} {
+		via, _ := netip.ParseAddr(tt.via)
+		ts := plugin.By(env, town{}, "eth1", via, netip.MustParseAddr(tt.dst))
+		require.Len(t, ts, 1)
+		require.Equal(t, "eth1", ts[0].Link.SourceAttribute.Interface)
+		require.Equal(t, tt.want, ts[0].NextHop.String(), tt)
+	}
 }
 
 // reported are the codes that a check reports.
@@ -76,6 +139,27 @@ func TestCheckArrival(t *testing.T) {
 		require.Empty(t, problems)
 		var got reported
 		plugin.CheckArrival(env, &got, ns, route.Query{Src: far, Dst: near, IIf: tt.dev})
+		require.Equal(t, tt.want, got, "%+v", tt)
+	}
+}
+
+func TestCheckTransit(t *testing.T) {
+	w, env := open(t, []string{onLink, onBridge, toN2}, []string{podLink, podWay})
+	for _, tt := range []struct {
+		forwards, filter, dev string
+		want                  reported
+	}{
+		{"1", "0", "cni0", nil},
+		{"0", "0", "cni0", reported{"critical sysctl/ip-forward"}},
+		{"1", "1", "cni0", reported{"fatal sysctl/rp-filter"}},
+		{"0", "1", "cni0", reported{"critical sysctl/ip-forward"}}, // which the kernel looks at first
+		{"0", "1", "gone0", nil},
+	} {
+		ns := altered(t, w, func(i *nodedump.NetNSInfo) {
+			i.Sysctls = map[string]string{"net.ipv4.conf.cni0.forwarding": tt.forwards, "net.ipv4.conf.all.rp_filter": tt.filter}
+		})
+		var got reported
+		plugin.CheckTransit(env, &got, ns, route.Query{Src: netip.MustParseAddr("10.244.2.10"), Dst: netip.MustParseAddr("10.244.1.10"), IIf: tt.dev})
 		require.Equal(t, tt.want, got, "%+v", tt)
 	}
 }

@@ -16,6 +16,27 @@ func CNIConfig(env Env, node string) (part string, text []byte) {
 	return found[0].part, text
 }
 
+// NodeCNIPlugin reads the part for the plugin of a type of the CNI configuration that
+// a node's runtime takes; where that was not collected, or has no such part, of a
+// ConfigMap that it is made from, which has it under one of keys. It reports false if
+// the bundle has neither.
+func NodeCNIPlugin[T any](env Env, node, kind string, keys ...string) (conf T, ok bool) {
+	if _, text := CNIConfig(env, node); text != nil {
+		if conf, ok := CNIPlugin[T](text, kind); ok {
+			return conf, true
+		}
+	}
+	maps, _ := env.Snapshot.ConfigMaps() // the analyzer says what is missing
+	for i := range maps {
+		for _, key := range keys {
+			if conf, ok := CNIPlugin[T]([]byte(maps[i].Data[key]), kind); ok {
+				return conf, true
+			}
+		}
+	}
+	return conf, false
+}
+
 // CNIPlugin reads, of a CNI configuration, the part that is for the plugin of a
 // type: of a list of plugins, or of a configuration of one alone. It reports false
 // if there is none, or none that can be read.

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/infra"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/service"
@@ -39,7 +40,8 @@ type Plugin interface {
 type Checker interface {
 	// CheckNode reports how the state of a node and of its pods differs from
 	// what the network means. A suspicion without a hop is about the node.
-	// What was not collected is not asserted.
+	// What was not collected is not asserted. What several pods suffer from may be
+	// reported for each: who asks keeps it once.
 	CheckNode(r assertions.Reporter, node string)
 }
 
@@ -60,6 +62,10 @@ type Env struct {
 	Topology *topology.Topology
 	Atlas    topology.Atlas
 	HopOf    func(topology.Place) model.Hop
+
+	// Underlay is what the provider knows of the network between machines, nil if
+	// that is taken to be good.
+	Underlay infra.Underlay
 
 	// ClusterCIDRs are the ranges of pod addresses: those that were asked for,
 	// otherwise what the bundle says.
@@ -121,16 +127,36 @@ type Leaver interface {
 	Apart(pod *corev1.Pod) bool
 }
 
-// By returns where a packet should go that should leave a node by dev, for the
-// router via, if it is known, or else for dst. Whoever takes it there: it is the
-// device that counts.
-func By(env Env, dev string, via, dst netip.Addr) []model.Transmission {
-	if via.IsValid() {
-		dst = via
+// OwnerOf returns the interface that the network between machines gave an address
+// to, as far as the provider knows.
+func (e *Env) OwnerOf(ip netip.Addr) (infra.Owner, bool) {
+	if owning, ok := e.Underlay.(infra.Owning); ok {
+		return owning.OwnerOf(ip)
 	}
-	hop := model.Hop{Type: model.NetNodeTypeExternal, ID: dst.String()}
-	if place, ok := env.Atlas.Owner(dst); ok {
-		hop = env.HopOf(place)
+	return infra.Owner{}, false
+}
+
+// By returns where a packet to dst should go that should leave a node by dev. via is
+// the router there, the zero Addr if there is none or it is not known: one that is a
+// machine of the bundle takes the packet, and any other brings it to where dst is,
+// which u tells of pods. It is the device that counts.
+func By(env Env, u Underlaid, dev string, via, dst netip.Addr) []model.Transmission {
+	return []model.Transmission{{NextHop: brought(env, u, via, dst), Link: &model.Link{SourceAttribute: model.LinkAttribute{Interface: dev}}}}
+}
+
+// brought is where a packet to dst comes to that is given to a router.
+func brought(env Env, u Underlaid, via, dst netip.Addr) model.Hop {
+	for _, machine := range []netip.Addr{via, dst} {
+		if place, ok := env.Atlas.Owner(machine); ok {
+			return env.HopOf(place)
+		}
 	}
-	return []model.Transmission{{NextHop: hop, Link: &model.Link{SourceAttribute: model.LinkAttribute{Interface: dev}}}}
+	pod, ok := env.IPCache.GetPodFromIP(dst)
+	if !ok {
+		return model.Hop{Type: model.NetNodeTypeExternal, ID: dst.String()}
+	}
+	if end, ok := u.Attached(pod); ok {
+		return env.HopOf(end.Place)
+	}
+	return model.Hop{Type: model.NetNodeTypeNode, ID: pod.Spec.NodeName}
 }

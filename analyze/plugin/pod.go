@@ -107,15 +107,19 @@ func ByDefault(ifName string) Leads {
 		if !a.AssertDevice(ifName, "the pod's device") {
 			return ifName
 		}
-		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-		if dst.Is6() {
-			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-		}
 		if !a.NS().FIB.IsLocal(dst) {
-			a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: all, Dev: ifName})
+			a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: Everywhere(dst), Dev: ifName})
 		}
 		return ifName
 	}
+}
+
+// Everywhere is the prefix of the default route, of the family of like.
+func Everywhere(like netip.Addr) netip.Prefix {
+	if like.Is6() {
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 }
 
 // assertUplink asserts the node's side of the veth.

@@ -50,10 +50,15 @@ func (v Veth) AssertPeer(a *assertions.NetstackAssertion) bool {
 
 // AssertRoutes asserts that the node routes each address of the pod to its end.
 func (v Veth) AssertRoutes(a *assertions.NetstackAssertion) bool {
+	return AssertPodRoutes(a, v.Pod, v.Peer)
+}
+
+// AssertPodRoutes asserts that a node routes each address of a pod to one of its devices.
+func AssertPodRoutes(a *assertions.NetstackAssertion, pod *corev1.Pod, dev string) bool {
 	all := true
-	for _, ip := range PodIPs(v.Pod) {
+	for _, ip := range PodIPs(pod) {
 		if ip.Is4() { // IPv6 is not compared yet
-			all = a.AssertRoute(route.Query{}, assertions.Way{Dst: ip, To: netip.PrefixFrom(ip, ip.BitLen()), Dev: v.Peer}) && all
+			all = a.AssertRoute(route.Query{}, assertions.Way{Dst: ip, To: netip.PrefixFrom(ip, ip.BitLen()), Dev: dev}) && all
 		}
 	}
 	return all

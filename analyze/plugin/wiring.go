@@ -38,6 +38,33 @@ func PodDevice(env Env, pod *corev1.Pod, ifName string) (*nodedump.Interface, bo
 	return nil, false
 }
 
+// Outward is the kind of a device that leads out of its machine, though it is a pod's:
+// hardware, or a veth that is a port of something beyond.
+const Outward = "outward"
+
+// PodAttachment tells how a pod's device is joined to its machine, and to what there:
+// "veth" and its other end, or the kind of a device that stands on another one
+// ("ipvlan", "macvlan", "vlan" ...) and that device, or Outward and the pod's device
+// itself. An end that is not known is zero, and the kind "" if nothing is.
+func PodAttachment(env Env, pod *corev1.Pod, ifName string) (kind string, at topology.End) {
+	own, ok := PodDevice(env, pod, ifName)
+	if !ok {
+		return "", at
+	}
+	place, _ := PodPlace(env, pod)
+	if netstack.Stacked(own) {
+		at, _ = env.Topology.Below(place, own)
+		return own.Kind, at
+	}
+	if dev, ok := PodEnd(env, pod, ifName); ok {
+		return "veth", topology.End{Place: place.Host(), Dev: dev}
+	}
+	if at = (topology.End{Place: place, Dev: ifName}); own.Kind == "" || env.Topology.Outward(at) {
+		return Outward, at
+	}
+	return "", topology.End{}
+}
+
 // AssertPodPort asserts that the node's end of the pod's veth is a port of a
 // bridge.
 func AssertPodPort(env Env, a *assertions.NetstackAssertion, pod *corev1.Pod, ifName, bridge string) {

@@ -2,8 +2,6 @@ package terway
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -20,25 +18,16 @@ func (t *terway) CheckNode(r assertions.Reporter, node string) {
 	if ns == nil {
 		return
 	}
-	to := &once{to: r}
-	c := &checkup{fabric: &fabric{terway: t, node: node}, to: to, ns: ns, mtu: t.mtuOf(node),
-		assert: assertions.NewNetstackAssertion(to, ns, model.SuspicionLevelCritical)}
+	c := &checkup{fabric: &fabric{terway: t, node: node}, to: r, ns: ns, assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
+	modes := map[mode]bool{}
 	for _, pod := range t.census().Pods(node) {
-		c.pod(pod)
+		c.checkPod(pod)
+		modes[t.modeOf(pod)] = true
 	}
-}
-
-// once reports what several pods suffer from a single time.
-type once struct {
-	to   assertions.Reporter
-	said []model.Suspicion
-}
-
-// Report implements [assertions.Reporter].
-func (o *once) Report(s model.Suspicion) {
-	if !slices.Contains(o.said, s) {
-		o.said = append(o.said, s)
-		o.to.Report(s)
+	if modes[modeVeth] {
+		for _, eni := range routing().ENIs(ns) {
+			c.checkMTU(c.assert, eni.Name, "the ENI")
+		}
 	}
 }
 
@@ -47,77 +36,52 @@ type checkup struct {
 	*fabric
 	to     assertions.Reporter
 	ns     *netstack.NetNS
-	mtu    int // of pods and ENIs, 0 if it is not known
 	assert *assertions.NetstackAssertion
 }
 
-// pod asserts what one pod of the node needs.
-func (c *checkup) pod(pod *corev1.Pod) {
-	m := c.modeOf(pod)
+// checkPod asserts what one pod of the node needs: the way to it, the way out, that
+// what it sends and gets is let in and passed on, and the MTU of the devices on its way.
+func (c *checkup) checkPod(pod *corev1.Pod) {
 	if !c.Apart(pod) {
 		c.LocalPod(c.assert, pod)
 	}
-	i := slices.IndexFunc(plugin.PodIPs(pod), netip.Addr.Is4)
-	if i < 0 {
+	ip := plugin.PodIPv4(pod)
+	if !ip.IsValid() {
 		return
 	}
-	p := plugin.Outside(plugin.PodIPs(pod)[i])
-	c.Leave(c.assert, p, p.Dst.Addr())
-	switch m {
+	out := plugin.Outside(ip)
+	c.Leave(c.assert, out, out.Dst.Addr())
+	veth := c.veth(pod).Peer
+	sent := route.Query{Src: ip, Dst: out.Dst.Addr(), IIf: veth}
+	switch c.modeOf(pod) {
 	case modeVPC:
-		c.let(p, c.hostEnd(pod, podDevice))
+		plugin.CheckTransit(c.env, c.to, c.ns, sent)
 	case modeVeth:
-		c.let(p, c.hostEnd(pod, podDevice))
-		if got := c.ns.FIB.Lookup(route.Query{Src: p.Src.Addr(), Dst: p.Dst.Addr(), IIf: c.hostEnd(pod, podDevice)}, nil); got.Doubt == nil {
-			plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: p.Dst.Addr(), Dst: p.Src.Addr(), IIf: got.Dev})
+		plugin.CheckTransit(c.env, c.to, c.ns, sent)
+		if got := c.ns.FIB.Lookup(sent, nil); got.Doubt == nil {
+			plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: sent.Dst, Dst: ip, IIf: got.Dev})
 		}
 	case modeExclusive:
-		if _, up := c.ns.Device(c.hostEnd(pod, exclusiveVeth)); up && c.Masquerades(p) {
-			plugin.CheckMasquerade(c.to, c.ns, p, c.hostEnd(pod, exclusiveVeth), "Restart terway on the node, which writes the chain terway-masq.")
+		if _, up := c.ns.Device(veth); up && c.Masquerades(out) {
+			plugin.CheckMasquerade(c.to, c.ns, out, veth, "Restart terway on the node, which writes the chain terway-masq.")
 		}
 	}
-	c.checkMTU(pod, m)
+	c.checkDevices(pod, veth)
 }
 
-// let asserts that what a pod sends is let in and passed on.
-func (c *checkup) let(p model.Packet, veth string) {
-	plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: p.Src.Addr(), Dst: p.Dst.Addr(), IIf: veth})
-	if dev, ok := c.ns.Device(veth); ok && netstack.Up(dev) {
-		if on, at, known := c.ns.FIB.Forwarding(veth, false); known && !on {
-			c.assert.Fail("sysctl/ip-forward", at, "sysctl -w net.ipv4.conf."+veth+".forwarding=1", "the node does not pass on what comes in by %s", veth)
-		}
-	}
-}
-
-// checkMTU asserts that the devices on a pod's way have the MTU that terway gives to
-// all of them.
-func (c *checkup) checkMTU(pod *corev1.Pod, m mode) {
+// checkDevices asserts the MTU of the devices that a pod is attached by.
+func (c *checkup) checkDevices(pod *corev1.Pod, veth string) {
 	if place, ns := plugin.PodPlace(c.env, pod); ns != nil {
-		c.deviceMTU(c.assert.In(ns, c.env.HopOf(place)), ns, podDevice, "the pod's device")
+		c.checkMTU(c.assert.In(ns, c.env.HopOf(place)), podDevice, "the pod's device")
 	}
-	switch m {
-	case modeVPC, modeVeth:
-		c.deviceMTU(c.assert, c.ns, c.hostEnd(pod, podDevice), "the node's end of the veth of pod "+pod.Namespace+"/"+pod.Name)
-	case modeIPvlan, modeVLAN:
-		if eni, ok := c.parent(c.ns, pod); ok {
-			c.deviceMTU(c.assert, c.ns, eni.Name, "the ENI")
-		}
-	}
-	if m == modeVeth {
-		for _, eni := range enis(c.ns) {
-			c.deviceMTU(c.assert, c.ns, eni.Name, "the ENI")
-		}
+	c.checkMTU(c.assert, veth, "the node's end of the veth of pod "+pod.Namespace+"/"+pod.Name)
+	if eni, ok := c.below(pod); ok {
+		c.checkMTU(c.assert, eni.Name, "the ENI")
 	}
 }
 
-func (c *checkup) deviceMTU(a *assertions.NetstackAssertion, ns *netstack.NetNS, name, what string) {
-	dev, ok := ns.Device(name)
-	if !ok || c.mtu == 0 || dev.MTU == c.mtu {
-		return
+func (c *checkup) checkMTU(a *assertions.NetstackAssertion, dev, what string) {
+	if mtu := c.mtuOf(c.node); mtu != 0 {
+		a.At(model.SuspicionLevelWarning).AssertMTU(dev, what, mtu, fmt.Sprintf("terway gives %d to all devices of pods", mtu))
 	}
-	code := "mtu/mismatch"
-	if dev.MTU < c.mtu {
-		code = "mtu/too-small"
-	}
-	a.At(model.SuspicionLevelWarning).Fail(code, ns.DeviceEvidence(dev), fmt.Sprintf("ip link set %s mtu %d", name, c.mtu), "%s %s has the MTU %d; terway gives %d to all devices of pods", what, name, dev.MTU, c.mtu)
 }

@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
-	"path"
+	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/plugin"
-	"github.com/pathsnap/pathsnap/snapshot"
 )
 
 // Config holds the options of terway. Empty ones are read from the bundle.
@@ -38,52 +36,47 @@ func (c *Config) Validate() error {
 // cniConf is what terway's CNI configuration says (CNIConf in
 // plugin/driver/types/types.go).
 type cniConf struct {
-	Type            string   `json:"type"`
 	VirtualType     string   `json:"eniip_virtual_type"` // IPVlan, datapathv2, veth; "" is veth
-	HostStackCIDRs  []string `json:"host_stack_cidrs"`   // that ipvlan and exclusive pods reach by their node
+	HostStackCIDRs  []string `json:"host_stack_cidrs"`   // that exclusive pods reach by their node
 	DisableHostPeer bool     `json:"disable_host_peer"`  // exclusive pods have no veth to their node
-	VlanStripType   string   `json:"vlan_strip_type"`    // vlan: pods of a trunk ENI have VLAN devices; filter: tc tags
 	MTU             int      `json:"mtu"`
 	AutoMTU         bool     `json:"auto_mtu"` // terway finds the MTU out, unless mtu is there (applyMTU in cmd/terway-cli/cni.go)
+
+	known bool // a configuration was collected
 }
 
 // defaultMTU is that of a configuration that names none (plugin/terway/cni.go).
 const defaultMTU = 1500
 
-// configOf reads terway's CNI configuration of a node: the file on the node, or else
-// the ConfigMap that the file is made from. It reports false if the bundle has
-// neither.
-func configOf(snap *snapshot.Snapshot, node string) (cniConf, bool) {
-	for _, name := range snap.Files(node) {
-		if !strings.HasPrefix(path.Base(name), "10-terway.conf") {
-			continue
-		}
-		if text, err := snap.Read(name); err == nil {
-			if conf, ok := plugin.CNIPlugin[cniConf](text, "terway"); ok {
-				return conf, true
-			}
-		}
-	}
-	maps, err := snap.ConfigMaps()
-	if err != nil {
-		return cniConf{}, false
-	}
-	for i := range maps {
-		if text := cmp.Or(maps[i].Data["10-terway.conflist"], maps[i].Data["10-terway.conf"]); text != "" {
-			return plugin.CNIPlugin[cniConf]([]byte(text), "terway")
-		}
-	}
-	return cniConf{}, false
+// conf is the CNI configuration of a node.
+func (t *terway) conf(node string) cniConf {
+	conf, ok := plugin.NodeCNIPlugin[cniConf](t.env, node, "terway", "10-terway.conflist", "10-terway.conf")
+	conf.known = ok
+	return conf
 }
 
 // mtuOf is the MTU of pods and ENIs of a node, 0 if it is not known.
 func (t *terway) mtuOf(node string) int {
-	conf, ok := configOf(t.env.Snapshot, node)
+	conf := t.conf(node)
 	switch {
 	case t.cfg.MTU != 0:
 		return t.cfg.MTU
-	case !ok || conf.AutoMTU && conf.MTU == 0:
+	case !conf.known || conf.AutoMTU && conf.MTU == 0:
 		return 0
 	}
 	return cmp.Or(conf.MTU, defaultMTU)
+}
+
+// hostStack are the ranges that exclusive pods of a node reach by the node, which
+// translates what is for Services and runs what host_stack_cidrs name.
+func (t *terway) hostStack(node string) (out []netip.Prefix) {
+	for _, c := range t.env.IPCache.ServiceCIDRs() {
+		out = append(out, c.Prefix)
+	}
+	for _, text := range t.conf(node).HostStackCIDRs {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, p.Masked())
+		}
+	}
+	return out
 }

@@ -1,15 +1,12 @@
 package terway
 
 import (
-	"crypto/sha1" //nolint:gosec // a name, no secret
-	"encoding/hex"
+	"cmp"
 	"net/netip"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 )
@@ -27,6 +24,7 @@ const (
 
 const (
 	podDevice     = "eth0"
+	slavePrefix   = "ipvl_" // of the node's ipvlan on an ENI
 	exclusiveVeth = "veth1" // of exclusive pods, to their node (defaultVethForENI)
 	labelENIOnly  = "k8s.aliyun.com/exclusive-mode-eni-type"
 )
@@ -34,36 +32,24 @@ const (
 // linkIP is what veths of pods have as their router (LinkIP).
 func linkIP() netip.Addr { return netip.AddrFrom4([4]byte{169, 254, 1, 1}) }
 
-// modeOf tells how a pod is attached: by its devices, or by what its node has for
-// it, or by the configuration.
+// modeOf tells how a pod is attached.
 func (t *terway) modeOf(pod *corev1.Pod) mode {
-	if t.cfg.Mode != "" {
-		return mode(t.cfg.Mode)
-	}
-	if _, ns := plugin.PodPlace(t.env, pod); ns != nil {
-		if m := t.byDevices(pod, ns); m != "" {
-			return m
-		}
+	if m := cmp.Or(mode(t.cfg.Mode), t.byDevices(pod)); m != "" {
+		return m
 	}
 	return t.byNode(pod)
 }
 
-// byDevices tells the mode by the pod's devices, "" if they do not tell.
-func (t *terway) byDevices(pod *corev1.Pod, ns *netstack.NetNS) mode {
-	dev, ok := ns.Device(podDevice)
-	if !ok {
-		return ""
-	}
-	switch dev.Kind {
+// byDevices tells the mode by the pod's device, "" if it does not tell.
+func (t *terway) byDevices(pod *corev1.Pod) mode {
+	switch kind, _ := plugin.PodAttachment(t.env, pod, podDevice); kind {
 	case "ipvlan":
 		return modeIPvlan
 	case "vlan":
 		return modeVLAN
-	}
-	if _, ok := plugin.PodEnd(t.env, pod, podDevice); ok {
+	case "veth":
 		return t.vethMode(pod)
-	}
-	if _, peer := ns.Device(exclusiveVeth); peer || dev.Kind == "" {
+	case plugin.Outward:
 		return modeExclusive
 	}
 	return ""
@@ -73,35 +59,29 @@ func (t *terway) byDevices(pod *corev1.Pod, ns *netstack.NetNS) mode {
 // range it is of the mode VPC.
 func (t *terway) vethMode(pod *corev1.Pod) mode {
 	for _, ip := range plugin.PodIPs(pod) {
-		if slices.ContainsFunc(t.env.IPCache.GetNodePodCIDRs(pod.Spec.NodeName), func(c netip.Prefix) bool { return c.Contains(ip) }) {
+		if _, ok := t.env.PodCIDR(pod.Spec.NodeName, ip); ok {
 			return modeVPC
 		}
 	}
 	return modeVeth
 }
 
-// byNode tells the mode of a pod whose devices do not.
+// byNode tells the mode of a pod whose device does not: by what the node has for its
+// address, or else by the configuration.
 func (t *terway) byNode(pod *corev1.Pod) mode {
-	name := pod.Spec.NodeName
-	ns := t.host(name)
-	for _, ip := range plugin.PodIPs(pod) {
-		if ns == nil || !ip.Is4() {
-			continue
-		}
-		if _, _, ok := ruleFrom(ns, ip); ok {
+	node, ip := pod.Spec.NodeName, plugin.PodIPv4(pod)
+	if ns := t.host(node); ns != nil && ip.IsValid() {
+		if _, ok := routing().RuleFrom(ns, ip); ok {
 			return modeVeth
 		}
-		for _, e := range ns.FIB.Routes(route.TableMain, netip.PrefixFrom(ip, 32)) {
-			if e.Route != nil && strings.HasPrefix(e.Route.Dev, slavePrefix) {
-				return modeIPvlan
-			}
+		if strings.HasPrefix(ns.FIB.InTable(route.TableMain, route.Query{Dst: ip}).Dev, slavePrefix) {
+			return modeIPvlan
 		}
 	}
-	conf, _ := configOf(t.env.Snapshot, name)
 	switch {
-	case t.exclusiveNode(name):
+	case t.exclusiveNode(node):
 		return modeExclusive
-	case strings.EqualFold(conf.VirtualType, "ipvlan"):
+	case strings.EqualFold(t.conf(node).VirtualType, "ipvlan"):
 		return modeIPvlan
 	}
 	return t.vethMode(pod)
@@ -114,12 +94,11 @@ func (t *terway) exclusiveNode(name string) bool {
 	return ok && strings.EqualFold(node.Labels[labelENIOnly], "eniOnly")
 }
 
-// hostEnd is the node's end of a pod's veth, by the pod's own end or else by its name
-// (VethNameForPod; the prefix is defaultVethPrefix in plugin/terway/cni.go).
-func (t *terway) hostEnd(pod *corev1.Pod, ifName string) string {
-	if dev, ok := plugin.PodEnd(t.env, pod, ifName); ok {
-		return dev
+// veth is a pod's cable to its node; the prefix is defaultVethPrefix in
+// plugin/terway/cni.go.
+func (t *terway) veth(pod *corev1.Pod) plugin.Veth {
+	if t.modeOf(pod) == modeExclusive {
+		return plugin.VethOf(t.env, pod, exclusiveVeth, "cali")
 	}
-	sum := sha1.Sum([]byte(pod.Namespace + "." + pod.Name)) //nolint:gosec // as above
-	return "cali" + hex.EncodeToString(sum[:])[:11]
+	return plugin.VethOf(t.env, pod, podDevice, "cali")
 }

@@ -2,7 +2,6 @@ package terway
 
 import (
 	"net/netip"
-	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +13,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/analyze/topology"
+	"github.com/pathsnap/pathsnap/snapshot"
 )
 
 // Descriptor returns a new description of terway with default options.
@@ -27,7 +27,7 @@ func Descriptor() *plugin.Descriptor {
 		New: func(env plugin.Env) (plugin.Plugin, error) {
 			t := &terway{env: env, cfg: cfg}
 			t.census = sync.OnceValue(func() plugin.Census { return plugin.Count(env) })
-			t.records = sync.OnceValue(func() records { return read(env.Snapshot) })
+			t.recorded = sync.OnceValue(env.Snapshot.TerwayAddresses)
 			return t, nil
 		},
 	}
@@ -53,10 +53,10 @@ func marks() []plugin.Marks {
 
 // terway implements [plugin.Plugin].
 type terway struct {
-	env     plugin.Env
-	cfg     *Config
-	census  func() plugin.Census // of who lives where, taken when somebody asks
-	records func() records       // which ENI has which address, likewise
+	env      plugin.Env
+	cfg      *Config
+	census   func() plugin.Census                         // of who lives where, taken when somebody asks
+	recorded func() map[netip.Addr]snapshot.TerwayAddress // which ENI has which address, likewise
 }
 
 // host is a node's own namespace, nil if it was not collected.
@@ -76,7 +76,7 @@ func (t *terway) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
 	}
 	switch t.modeOf(pod.Object) {
 	case modeExclusive:
-		return plugin.NewGuidedPod(t.env, pod, t.leadExclusive, nil)
+		return plugin.NewGuidedPod(t.env, pod, t.leadExclusive(pod.NodeName), nil)
 	case modeIPvlan, modeVLAN:
 		return plugin.NewSimpleVEthPod(t.env, pod, podDevice, nil)
 	}
@@ -94,63 +94,41 @@ func (t *terway) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip
 }
 
 // leadExclusive is the way out of a pod with an ENI of its own: by that ENI, but to
-// Services by the veth to its node, whose rules translate them (generateVeth1Cfg).
-func (t *terway) leadExclusive(a *assertions.NetstackAssertion, dst netip.Addr) string {
-	if _, peer := a.NS().Device(exclusiveVeth); peer && dst.Is4() {
-		for _, c := range t.env.IPCache.ServiceCIDRs() {
-			if c.Prefix.Contains(dst) && a.AssertDevice(exclusiveVeth, "the pod's veth to its node") {
-				a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: c.Prefix, Dev: exclusiveVeth})
+// Services and host_stack_cidrs by the veth to its node (generateVeth1Cfg).
+func (t *terway) leadExclusive(node string) plugin.Leads {
+	return func(a *assertions.NetstackAssertion, dst netip.Addr) string {
+		if _, peer := a.NS().Device(exclusiveVeth); !peer || dst.Is6() {
+			return plugin.ByDefault(podDevice)(a, dst)
+		}
+		for _, to := range t.hostStack(node) {
+			if to.Contains(dst) && a.AssertDevice(exclusiveVeth, "the pod's veth to its node") {
+				a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: to, Dev: exclusiveVeth})
 				return exclusiveVeth
 			}
 		}
 		if got := a.NS().FIB.InTable(route.TableMain, route.Query{Dst: dst}); got.Dev == exclusiveVeth && got.Prefix.Bits() > 0 {
-			return exclusiveVeth // its node's addresses, host_stack_cidrs
+			return exclusiveVeth // its node's addresses
 		}
+		return plugin.ByDefault(podDevice)(a, dst)
 	}
-	return plugin.ByDefault(podDevice)(a, dst)
-}
-
-// localPod is the pod of a node with an address.
-func (t *terway) localPod(node string, ip netip.Addr) (*corev1.Pod, bool) {
-	pod, ok := t.env.IPCache.GetPodFromIP(ip)
-	return pod, ok && pod.Spec.NodeName == node && !pod.Spec.HostNetwork && slices.Contains(plugin.PodIPs(pod), ip)
 }
 
 // Attached implements [plugin.Underlaid].
 func (t *terway) Attached(pod *corev1.Pod) (topology.End, bool) {
 	place, in := plugin.PodPlace(t.env, pod)
-	host := plugin.PlaceOf(pod.Spec.NodeName)
-	f, ns := &fabric{terway: t, node: pod.Spec.NodeName}, t.host(pod.Spec.NodeName)
-	dev := ""
+	ns, at := t.host(pod.Spec.NodeName), topology.End{Place: plugin.PlaceOf(pod.Spec.NodeName)}
 	switch m := t.modeOf(pod); {
 	case m == modeExclusive || m == modeVLAN:
 		return topology.End{Place: place, Dev: podDevice}, in != nil
 	case ns == nil:
 	case m == modeIPvlan:
-		if eni, ok := f.parent(ns, pod); ok {
-			dev = eni.Name
-		}
+		_, at = plugin.PodAttachment(t.env, pod, podDevice)
 	case m == modeVPC:
-		dev = ns.FIB.InTable(route.TableMain, route.Query{Dst: plugin.Outside(netip.Addr{}).Dst.Addr()}).Dev
+		at.Dev = ns.FIB.InTable(route.TableMain, route.Query{Dst: plugin.Outside(netip.Addr{}).Dst.Addr()}).Dev
 	default:
-		dev = t.eniOf(ns, pod)
-	}
-	return topology.End{Place: host, Dev: dev}, dev != ""
-}
-
-// eniOf is the ENI of a pod of the mode veth, "" if it is not known: the one that the
-// records name, or else the one that the rule from the pod leads to.
-func (t *terway) eniOf(ns *netstack.NetNS, pod *corev1.Pod) string {
-	for _, ip := range plugin.PodIPs(pod) {
-		e := &exit{ns: ns, ip: ip, record: t.records()[ip]}
-		if eni := e.owner(); eni != nil {
-			return eni.Name
-		}
-		if r, _, ok := ruleFrom(ns, ip); ok {
-			if dev, ok := ns.FIB.DeviceByIndex(r.Table - tableOffset); ok {
-				return dev.Name
-			}
+		if eni := routing().ENI(ns, t.tenant(pod)); eni != nil {
+			at.Dev = eni.Name
 		}
 	}
-	return ""
+	return at, at.Dev != ""
 }

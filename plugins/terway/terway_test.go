@@ -4,11 +4,13 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pathsnap/pathsnap/analyze/infra"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
@@ -247,15 +249,25 @@ func open(t *testing.T, s state, cfg Config) (*terway, *world) {
 	return p.(*terway), atlas
 }
 
-// report keeps what is reported, as "code where".
-type report []string
+// report keeps what is reported, each once.
+type report []model.Suspicion
 
 func (r *report) Report(s model.Suspicion) {
-	on := "node"
-	if s.On != (model.Hop{}) {
-		on = string(s.On.Type)
+	if !slices.Contains(*r, s) {
+		*r = append(*r, s)
 	}
-	*r = append(*r, s.Code+" "+on)
+}
+
+// said is what was reported, as "code where".
+func (r report) said() (list []string) {
+	for _, s := range r {
+		on := "node"
+		if s.On != (model.Hop{}) {
+			on = string(s.On.Type)
+		}
+		list = append(list, s.Code+" "+on)
+	}
+	return list
 }
 
 func TestCheckNode(t *testing.T) {
@@ -334,7 +346,7 @@ func TestCheckNode(t *testing.T) {
 			p, _ := open(t, s, Config{})
 			var got report
 			p.CheckNode(&got, "n1")
-			require.ElementsMatch(t, tt.want, got)
+			require.ElementsMatch(t, tt.want, got.said())
 		})
 	}
 }
@@ -454,13 +466,15 @@ func TestExclusiveWays(t *testing.T) {
 	}{
 		{"outside", func(*state) {}, "10.0.1.20", "eth0", nil},
 		{"a Service", func(*state) {}, "10.96.0.10", "veth1", nil},
+		{"host_stack_cidrs", func(s *state) { s.pod.routes = append(s.pod.routes, "254 169.254.20.10/32 veth1 169.254.1.1") }, "169.254.20.10", "veth1", nil},
+		{"host_stack_cidrs, without the route", func(*state) {}, "169.254.20.10", "eth0", []string{"fatal route/missing"}},
 		{"a Service, without the route", func(s *state) { s.pod.routes = without(s.pod.routes, "254 10.96") }, "10.96.0.10", "eth0", []string{"fatal route/missing"}},
 		{"outside, by the veth", func(s *state) { s.pod.routes = swap(s.pod.routes, "254 0.0.0.0/0", "254 0.0.0.0/0 veth1 169.254.1.1") }, "10.0.1.20", "veth1", []string{"fatal route/diverted"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := exclusive()
 			s.pod.neighbours = append(s.pod.neighbours, "10.0.1.253 eth0 ee:ff:ff:ff:ff:ff")
-			s.conf = "items:\n- {metadata: {namespace: kube-system, name: eni-config}, data: {10-terway.conf: '{\"type\": \"terway\"}'}}\n" +
+			s.conf = "items:\n- {metadata: {namespace: kube-system, name: eni-config}, data: {10-terway.conf: '{\"type\": \"terway\", \"host_stack_cidrs\": [\"169.254.20.10/32\"]}'}}\n" +
 				"- {metadata: {namespace: kube-system, name: kubeadm-config}, data: {ClusterConfiguration: 'networking: {serviceSubnet: 10.96.0.0/12}'}}\n"
 			tt.change(&s)
 			p, w := open(t, s, Config{})
@@ -499,8 +513,8 @@ func TestConf(t *testing.T) {
 		want cniConf
 		ok   bool
 	}{
-		{`{"type": "terway", "eniip_virtual_type": "IPVlan", "mtu": 8500}`, cniConf{Type: "terway", VirtualType: "IPVlan", MTU: 8500}, true},
-		{`{"plugins": [{"type": "terway", "host_stack_cidrs": ["169.254.20.10/32"]}, {"type": "cilium-cni"}]}`, cniConf{Type: "terway", HostStackCIDRs: []string{"169.254.20.10/32"}}, true},
+		{`{"type": "terway", "eniip_virtual_type": "IPVlan", "mtu": 8500}`, cniConf{VirtualType: "IPVlan", MTU: 8500}, true},
+		{`{"plugins": [{"type": "terway", "host_stack_cidrs": ["169.254.20.10/32"]}, {"type": "cilium-cni"}]}`, cniConf{HostStackCIDRs: []string{"169.254.20.10/32"}}, true},
 		{`{"plugins": [{"type": "cilium-cni"}]}`, cniConf{}, false},
 		{`{"type": "terway"`, cniConf{}, false},
 	} {
@@ -530,29 +544,36 @@ func TestMTU(t *testing.T) {
 	}
 }
 
-func TestRecords(t *testing.T) {
-	const nodes = "items:\n- {metadata: {name: n1}, status: {networkInterfaces: {eni-1: {macAddress: '02:00:00:00:00:E1', ipv4CIDR: 10.0.1.0/24, ipv4: {10.0.1.10: {}, bad: {}}}, eni-2: {ipv4: {10.0.1.19: {}}}}}}\n"
-	const pods = "items:\n- {metadata: {name: a, namespace: demo}, spec: {allocations: [{ipv4: 10.0.1.11, ipv4CIDR: 10.0.1.128/25, eni: {mac: '02:00:00:00:00:e2'}}]}}\n" +
-		"- {metadata: {name: b, namespace: demo}, spec: {allocations: [{ipv4: 10.0.1.12, eni: {mac: '02:00:00:00:00:e3'}}]}, status: {trunkENIID: eni-9}}\n- {spec: 7}\n"
-	const enis = `{"NetworkInterfaceSets": {"NetworkInterfaceSet": [{"NetworkInterfaceId": "eni-4", "MacAddress": "02:00:00:00:00:e4", "PrivateIpSets": {"PrivateIpSet": [{"PrivateIpAddress": "10.0.1.13"}]}}]}}`
-	w := snapshot.NewWriter(snapshot.Meta{})
-	require.NoError(t, w.Add("cluster/nodes.network.alibabacloud.com.yaml", []byte(nodes)))
-	require.NoError(t, w.Add("cluster/podenis.network.alibabacloud.com.yaml", []byte(pods)))
-	require.NoError(t, w.Add("infra/aliyun/enis.json", []byte(enis)))
-	require.NoError(t, w.Add("infra/aliyun/broken.json", []byte("{")))
-	s, err := w.Snapshot()
-	require.NoError(t, err)
-	ip := netip.MustParseAddr
-	require.Equal(t, records{
-		ip("10.0.1.10"): {mac: "02:00:00:00:00:e1", router: ip("10.0.1.253"), evidence: "cluster/nodes.network.alibabacloud.com.yaml"},
-		ip("10.0.1.11"): {mac: "02:00:00:00:00:e2", router: ip("10.0.1.253"), evidence: "cluster/podenis.network.alibabacloud.com.yaml"},
-		ip("10.0.1.13"): {mac: "02:00:00:00:00:e4", evidence: "infra/aliyun/enis.json:1"},
-	}, read(s))
+// cloud is a provider that knows an address, and nothing else.
+type cloud map[string]infra.Owner
+
+func (cloud) Name() string                         { return "vpc-1" }
+func (cloud) Cross(infra.Crossing) []infra.Verdict { return nil }
+func (c cloud) OwnerOf(ip netip.Addr) (infra.Owner, bool) {
+	o, ok := c[ip.String()]
+	return o, ok
+}
+
+// Which ENI has an address terway's own records tell, and the cloud knows best.
+func TestTenant(t *testing.T) {
+	s := veth()
+	s.crs = "items:\n- {metadata: {name: n1}, status: {networkInterfaces: {eni-1: {macAddress: '02:00:00:00:00:E1', ipv4CIDR: 10.0.1.0/24, ipv4: {10.0.1.10: {}}}}}}\n"
+	p, w := open(t, s, Config{})
+	pod, _ := w.ips.GetPodFromName("demo", "a")
+	got := p.tenant(pod)
+	require.Equal(t, plugin.Tenant{Name: "demo/a", IP: w.ip, Veth: caliA, Router: netip.MustParseAddr("10.0.1.253"),
+		Owner: infra.Owner{MAC: "02:00:00:00:00:e1", Network: netip.MustParsePrefix("10.0.1.0/24"), Evidence: "cluster/nodes.network.alibabacloud.com.yaml"}}, got)
+	p.env.Underlay = cloud{"10.0.1.11": {MAC: "02:00:00:00:00:e4"}}
+	require.Equal(t, got, p.tenant(pod), "of another address")
+	owner := infra.Owner{MAC: "02:00:00:00:00:e4", Evidence: "infra/aliyun/enis.json:1"}
+	p.env.Underlay = cloud{"10.0.1.10": owner}
+	require.Equal(t, plugin.Tenant{Name: "demo/a", IP: w.ip, Veth: caliA, Owner: owner}, p.tenant(pod))
 }
 
 func TestRouterOf(t *testing.T) {
 	for cidr, want := range map[string]string{"192.168.1.0/24": "192.168.1.253", "10.0.0.64/26": "10.0.0.125", "10.0.0.0/8": "10.255.255.253", "10.0.0.0/31": "invalid IP", "": "invalid IP", "fd00::/64": "invalid IP"} {
-		require.Equal(t, want, routerOf(cidr).String(), cidr)
+		network, _ := netip.ParsePrefix(cidr)
+		require.Equal(t, want, routerOf(network).String(), cidr)
 	}
 }
 
