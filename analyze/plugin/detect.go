@@ -73,6 +73,16 @@ func (d *Detection) Only() string {
 	return d.Cluster.CNI
 }
 
+// Serves reports whether a plugin, given by its name, serves any node, or the cluster.
+func (d *Detection) Serves(name string) bool {
+	for _, n := range append([]NodeNetwork{d.Cluster}, d.Nodes...) {
+		if n.Plugin != nil && n.Plugin.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 // Left returns what devices of a node say about networks other than its own. It
 // is asked by who has read them; Detect reads no node's devices unless nothing
 // else tells.

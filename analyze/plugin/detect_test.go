@@ -101,6 +101,9 @@ func (s *site) add(kind, node, what string) {
 	case "conf": // conf:n1:10-x.conf=type,type
 		name, types, _ := strings.Cut(what, "=")
 		file("etc/cni/net.d/"+name, `{"plugins": [{"type": "`+strings.ReplaceAll(types, ",", `"}, {"type": "`)+`"}]}`)
+	case "at": // at:n1:dir/10-x.conf=type
+		name, one, _ := strings.Cut(what, "=")
+		file(name, `{"type": "`+one+`"}`)
 	case "multus":
 		file("etc/cni/net.d/00-multus.conf", `{"type": "multus", "delegates": [{"plugins": [{"type": "`+what+`"}]}]}`)
 	case "broken":
@@ -135,6 +138,10 @@ func TestDetect(t *testing.T) {
 		{"a name of a file before types", "conf:n1:10-blue.conf=red", "n1 blue/blue, config CNI configuration 10-blue.conf"},
 		{"multus calls another", "multus:n1:blue conf:n1:10-a.conf=red", "n1 blue/blue, config CNI configuration 00-multus.conf of type blue + red config CNI configuration 10-a.conf of type red"},
 		{"multus that does not say which", "conf:n1:00-multus.conf=multus conf:n1:10-a.conf=red", "n1 red/red, config CNI configuration 10-a.conf of type red"},
+		{"multus with a daemon of its own", "conf:n1:00-multus.conf=multus-shim conf:n1:10-a.conf=red", "n1 red/red, config CNI configuration 10-a.conf of type red"},
+		{"a directory of another place", "at:n1:var/lib/rancher/k3s/agent/etc/cni/net.d/10-a.conf=red", "n1 red/red, config CNI configuration 10-a.conf of type red"},
+		{"that of MicroK8s", "at:n1:var/snap/microk8s/current/args/cni-network/10-a.conf=red", "n1 red/red, config CNI configuration 10-a.conf of type red"},
+		{"that of OpenShift comes before CRI-O's", "conf:n1:100-crio.conflist=ptp at:n1:etc/kubernetes/cni/net.d/10-a.conf=red", "n1 red/red, config CNI configuration 10-a.conf of type red"},
 		{"a broken configuration is nobody's", "broken:n1:00-a.conf", "n1 plain/"},
 		{"an agent's pod", "pod:n1:red-ds-arm64", "n1 red/red, agent pod of DaemonSet net/red-ds-arm64"},
 		{"an agent by its image", "image:n1:docker.io/net/red:v1", "n1 red/red, agent pod net/p0"},
@@ -208,6 +215,8 @@ func TestTold(t *testing.T) {
 	require.Same(t, red, d.Of("n1").Plugin)
 	require.Equal(t, "--network-plugin", d.Of("n1").Evidence())
 	require.Equal(t, "red", d.Only())
+	require.True(t, d.Serves("red"))
+	require.False(t, d.Serves("blue"))
 }
 
 func TestLeft(t *testing.T) {

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"path"
@@ -97,12 +98,14 @@ type confFile struct {
 // configs are the CNI configurations among a node's files, in the order in which runtimes
 // look at them: by name, of which they take the first (libcni's ConfFiles,
 // containerd's go-cni, CRI-O's ocicni). Of several directories the first with
-// a configuration counts.
+// a configuration counts; etc/cni/net.d comes after that of OpenShift, where it has
+// what CRI-O was installed with.
 func (s *scene) configs(files []string) (out []confFile) {
 	dir := ""
+	files = slices.SortedStableFunc(slices.Values(files), func(a, b string) int { return cmp.Compare(unlikely(a), unlikely(b)) })
 	for _, name := range files {
 		at := path.Dir(name)
-		if !strings.HasSuffix(at, "cni/net.d") || !slices.Contains([]string{".conf", ".conflist", ".json"}, path.Ext(name)) || dir != "" && at != dir {
+		if !strings.HasSuffix(at, "cni/net.d") && !strings.HasSuffix(at, "args/cni-network") || !slices.Contains([]string{".conf", ".conflist", ".json"}, path.Ext(name)) || dir != "" && at != dir {
 			continue
 		}
 		text, err := s.snap.Read(name)
@@ -118,9 +121,19 @@ func (s *scene) configs(files []string) (out []confFile) {
 	return out
 }
 
+// unlikely is 0 for files that count before others.
+func unlikely(name string) int {
+	if strings.Contains(name, "/files/etc/kubernetes/cni/net.d/") {
+		return 0
+	}
+	return 1
+}
+
 // isMeta reports whether a configuration only calls those of other networks,
 // which it does not hold itself.
-func isMeta(types []string) bool { return len(types) == 1 && types[0] == "multus" }
+func isMeta(types []string) bool {
+	return len(types) == 1 && (types[0] == "multus" || types[0] == "multus-shim")
+}
 
 // cniTypes are the types of the plugins of a CNI configuration, of a list of
 // plugins or of one that delegates to others. What is none of these has none.

@@ -94,6 +94,7 @@ func (a *analysis) run() error {
 	if err != nil {
 		return err
 	}
+	mention(a.c, a.std.err, analyzer.Detection())
 	if a.c.String("flows") != "" {
 		return a.flows(analyzer)
 	}

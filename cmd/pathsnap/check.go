@@ -56,6 +56,7 @@ func runCheck(c *cli.Context, std streams, all []*plugin.Descriptor) error {
 	if err != nil {
 		return err
 	}
+	mention(c, std.err, analyzer.Detection())
 	found, err := check.Run(analyzer, c.String("node"))
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func hints() []hint {
 		{errNoBundle, exitUsage, "is the name right? a bundle is a .tar.zst file or a directory with a manifest.yaml"},
 		{snapshot.ErrChecksum, exitUsage, "pathsnap bundle verify lists what is damaged; copy or collect it again"},
 		{snapshot.ErrNotCollected, exitUsage, "pathsnap bundle info says what the bundle lacks and why; collect that part and merge it"},
-		{analyze.ErrUsage, exitUsage, "see pathsnap analyze --help for the words of endpoints"},
+		{analyze.ErrUsage, exitUsage, "see pathsnap analyze --help for the words of endpoints, and for the names of plugins and providers"},
 		{snapshot.ErrQuota, exitUsage, "a bundle this large is not meant to be read; ask for it in parts"},
 		{snapshot.ErrUnsafe, exitUsage, "no honest bundle has such an entry; do not trust where it came from"},
 		{snapshot.ErrTruncated, exitUsage, "copy the file again, it is not whole"},

@@ -2,12 +2,18 @@ package main
 
 import (
 	"flag"
+	"fmt"
+	"io"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 )
+
+// pluginCategory is, with the name of a plugin behind it, what its flags are listed under.
+const pluginCategory = "network plugin "
 
 // pluginFlags turns the options of each plugin into flags, in a category of
 // its own.
@@ -19,7 +25,7 @@ func pluginFlags(all []*plugin.Descriptor) []cli.Flag {
 		}
 		set := flag.NewFlagSet(d.Name, flag.ContinueOnError)
 		d.Config.BindFlags(set)
-		set.VisitAll(func(f *flag.Flag) { flags = append(flags, pluginFlag("network plugin "+d.Name, f)) })
+		set.VisitAll(func(f *flag.Flag) { flags = append(flags, pluginFlag(pluginCategory+d.Name, f)) })
 	}
 	return flags
 }
@@ -48,6 +54,21 @@ func setPluginFlag(f *flag.Flag, value string) error {
 		return usagef("--%s %q: %w", f.Name, value, err)
 	}
 	return nil
+}
+
+// mention says which options of plugins were given for nothing, since no node is in a
+// network that their plugin serves.
+func mention(c *cli.Context, w io.Writer, d *plugin.Detection) {
+	for _, f := range c.Command.Flags {
+		in, ok := f.(cli.CategorizableFlag)
+		if !ok || !c.IsSet(f.Names()[0]) {
+			continue
+		}
+		name, ok := strings.CutPrefix(in.GetCategory(), pluginCategory)
+		if ok && !d.Serves(name) {
+			_, _ = fmt.Fprintf(w, "pathsnap: --%s does nothing: no node is in a network of the plugin %s; see --network-plugin\n", f.Names()[0], name)
+		}
+	}
 }
 
 // validate looks for plugin options that make no sense.

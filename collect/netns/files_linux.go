@@ -15,9 +15,12 @@ import (
 // maxFile is the most that is kept of one configuration file.
 const maxFile = 1 << 20
 
-// configGlobs lists the files of CNI plugins that are collected.
+// configGlobs lists the files of CNI plugins that are collected. OpenShift, k3s and
+// MicroK8s have directories of their own for what most have in etc.
 func configGlobs() []string {
-	return []string{"etc/cni/net.d/*", "run/flannel/*", "etc/kube-flannel/*", "var/lib/calico/nodename"}
+	const k3s = "var/lib/rancher/k3s/agent/etc/"
+	return []string{"etc/cni/net.d/*", "etc/kubernetes/cni/net.d/*", k3s + "cni/net.d/*", "var/snap/microk8s/current/args/cni-network/*.conf*",
+		"run/flannel/*", "etc/kube-flannel/*", k3s + "flannel/net-conf.json", "var/lib/calico/nodename"}
 }
 
 // configFiles reads the configuration of CNI plugins below root ("/"). Files

@@ -196,6 +196,7 @@ func TestProcAddr(t *testing.T) {
 }
 
 func TestConfigFiles(t *testing.T) {
+	const k3s, microk8s = "var/lib/rancher/k3s/agent/etc/", "var/snap/microk8s/current/args/cni-network/"
 	root := tree(t, map[string]string{
 		"etc/cni/net.d/10-flannel.conflist":   `{"name":"cbr0"}`,
 		"etc/cni/net.d/calico-kubeconfig":     "token: secret",
@@ -207,6 +208,12 @@ func TestConfigFiles(t *testing.T) {
 		"etc/kube-flannel/net-conf.json":      `{"Network":"10.244.0.0/16"}`,
 		"etc/kube-flannel/large.json":         strings.Repeat("x", maxFile+1),
 		"etc/cni/multus/net.d/not-asked-for":  "x",
+		"etc/kubernetes/cni/net.d/00-x.conf":  "{}",
+		k3s + "cni/net.d/10-flannel.conflist": "{}",
+		k3s + "flannel/net-conf.json":         "{}",
+		k3s + "k3scontroller.kubeconfig":      "x",
+		microk8s + "10-calico.conflist":       "{}",
+		microk8s + "cni.yaml":                 "x",
 		"var/lib/calico/nodename":             "n1",
 		"var/lib/calico/something-else":       "x",
 		"etc/kubernetes/admin.conf":           "x",
@@ -221,6 +228,8 @@ func TestConfigFiles(t *testing.T) {
 		"etc/cni/net.d/10-flannel.conflist": nodedump.StatusOK, "etc/cni/net.d/20-x.conf": nodedump.StatusOK,
 		"etc/cni/net.d/empty": nodedump.StatusEmpty, "etc/cni/net.d/key": nodedump.StatusDenied,
 		"run/flannel/subnet.env": nodedump.StatusOK, "etc/kube-flannel/net-conf.json": nodedump.StatusOK,
+		"etc/kubernetes/cni/net.d/00-x.conf": nodedump.StatusOK, microk8s + "10-calico.conflist": nodedump.StatusOK,
+		k3s + "cni/net.d/10-flannel.conflist": nodedump.StatusOK, k3s + "flannel/net-conf.json": nodedump.StatusOK,
 		"etc/kube-flannel/large.json": nodedump.StatusTruncated, "var/lib/calico/nodename": nodedump.StatusOK,
 	}, status)
 	require.NotContains(t, string(files["etc/cni/net.d/20-x.conf"].Data), "abc")

@@ -14,7 +14,7 @@ func marks() []plugin.Marks {
 			Devices: []string{"azv*"}, Includes: []string{"calico"}},
 		{CNI: "GKE", Sets: []string{"netd"}, Images: []string{"netd"}, Configs: []string{"*-gke-ptp.conflist"}, Includes: []string{"calico", "ptp"}},
 		{CNI: "cilium", Sets: []string{"cilium"}, Images: []string{"cilium/cilium"}, Types: []string{"cilium-cni"}, ConfigMaps: []string{"cilium-config"},
-			Devices: []string{"cilium_*", "lxc*"}},
+			Devices: []string{"cilium_*", "lxc[0-9a-f][0-9a-f]*", "lxc_health"}},
 		{CNI: "kindnet", Sets: []string{"kindnet"}, Images: []string{"kindnetd"}, Configs: []string{"*-kindnet.conflist"}, Includes: []string{"ptp"}},
 		{CNI: "kube-router", Sets: []string{"kube-router"}, Images: []string{"kube-router"}, Configs: []string{"*-kuberouter.conf", "*-kuberouter.conflist"},
 			Devices: []string{"kube-bridge"}, Includes: []string{"bridge"}},

@@ -99,6 +99,7 @@ func TestNothingRecognised(t *testing.T) {
 		{"conf", `not JSON with "type": "bridge"`},
 		{"device", "eth1"},
 		{"device", "tunl0"},
+		{"device", "lxcbr0"}, // of LXC
 	} {
 		n := seen(t, tt.kind, tt.what)
 		require.Empty(t, n.CNI, tt)
