@@ -99,7 +99,7 @@ func (c *conversation) suspicions(d *report.Diagnosis) (all []model.Suspicion) {
 		}
 	}
 	for i := range all {
-		if all[i].Code == "netfilter/masquerade-missing" && c.unanswered() {
+		if all[i].Code == "netfilter/masquerade-missing" && (c.unanswered() || refused(all)) {
 			all[i].Level = model.SuspicionLevelFatal
 		}
 	}
@@ -120,6 +120,12 @@ func (c *conversation) unanswered() bool {
 	return slices.ContainsFunc(c.branches, func(b branch) bool {
 		return b.reply != nil && b.request.Disposition == model.Delivered && b.outcome == model.OutcomeTimeout
 	})
+}
+
+// refused reports whether the network between machines did not take a packet for
+// its source.
+func refused(all []model.Suspicion) bool {
+	return slices.ContainsFunc(all, func(s model.Suspicion) bool { return s.Code == "infra/address-not-owned" })
 }
 
 // astray returns where the suspicions begin that are found only because the

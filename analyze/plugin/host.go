@@ -106,6 +106,8 @@ func (h *Host) ToService(upstream *model.Link, _ model.Endpoint, protocol model.
 			}
 		}
 		h.reportUnmasked(upstream, want, got)
+		p.Dst = got.Dst
+		h.assertMasquerade(upstream, p)
 	}
 	if len(want.Backends) == 0 {
 		return nil, ErrNoOpinion
@@ -129,7 +131,7 @@ func (h *Host) Serve(*model.Link, model.Endpoint, model.Protocol) ([]model.Trans
 // ToExternal implements [SimplePluginNode]: packets out of the cluster go as
 // the main table says, masqueraded if a pod sent them.
 func (h *Host) ToExternal(upstream *model.Link, dst model.Endpoint, _ model.Protocol) ([]model.Transmission, error) {
-	h.assertMasquerade(upstream, dst)
+	h.assertMasquerade(upstream, upstream.Packet)
 	if leaver, ok := h.Fabric.(Leaver); ok {
 		if ts, err := h.leave(leaver, upstream, dst.IP); err == nil {
 			return ts, nil
@@ -154,16 +156,16 @@ func (h *Host) ToExternal(upstream *model.Link, dst model.Endpoint, _ model.Prot
 	return toward(h.reality.env.HopOf(place)), nil
 }
 
-// assertMasquerade asserts that a pod's packet leaves with the node's address.
-func (h *Host) assertMasquerade(upstream *model.Link, dst model.Endpoint) {
-	p := upstream.Packet
+// assertMasquerade asserts that a pod's packet leaves with the node's address,
+// where p, which it is after its destination was translated, should.
+func (h *Host) assertMasquerade(upstream *model.Link, p model.Packet) {
 	_, fromPod := h.reality.env.IPCache.GetPodFromIP(p.Src.Addr())
 	if !fromPod || p.Kind != model.KindOpen || !h.Masquerades(p) || upstream.From.Output == nil {
 		return
 	}
 	if left := upstream.From.Output.Packet; left.Src == p.Src {
 		h.findings.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
-			Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", dst.IP, p.Src.Addr())})
+			Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", p.Dst.Addr(), p.Src.Addr())})
 	}
 }
 
