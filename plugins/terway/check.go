@@ -62,11 +62,24 @@ func (c *checkup) checkPod(pod *corev1.Pod) {
 			plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: sent.Dst, Dst: ip, IIf: got.Dev})
 		}
 	case modeExclusive:
+		c.checkHostStack(pod)
 		if _, up := c.ns.Device(veth); up && c.Masquerades(out) {
 			plugin.CheckMasquerade(c.to, c.ns, out, veth, "Restart terway on the node, which writes the chain terway-masq.")
 		}
 	}
 	c.checkDevices(pod, veth)
+}
+
+// checkHostStack asserts that what an exclusive pod sends to Services, and to
+// host_stack_cidrs, goes by the veth to its node, where it has one.
+func (c *checkup) checkHostStack(pod *corev1.Pod) {
+	place, ns := plugin.PodPlace(c.env, pod)
+	if _, peer := plugin.PodDevice(c.env, pod, exclusiveVeth); !peer {
+		return
+	}
+	for _, to := range c.hostStack(c.node) {
+		c.leadExclusive(c.node)(c.assert.In(ns, c.env.HopOf(place)), to.Addr())
+	}
 }
 
 // checkDevices asserts the MTU of the devices that a pod is attached by.

@@ -32,7 +32,8 @@ const (
 	config = `items:
 - {metadata: {namespace: kube-system, name: eni-config}, data: {10-terway.conf: '{"type": "terway", "name": "terway"}'}}
 `
-	caliA = "cali44c7791d104" // of demo.a
+	kubeadm = "- {metadata: {namespace: kube-system, name: kubeadm-config}, data: {ClusterConfiguration: 'networking: {serviceSubnet: 10.96.0.0/12}'}}\n"
+	caliA   = "cali44c7791d104" // of demo.a
 )
 
 // A state is node n1 with its pod a, in words: devices "NAME INDEX KIND LINK MAC [ADDRESS...]",
@@ -333,6 +334,13 @@ func TestCheckNode(t *testing.T) {
 		{"exclusive, without the rule that masquerades", exclusive, func(*state) {}, []string{"netfilter/masquerade-missing node"}},
 		{"exclusive, of a pod alone", exclusive, func(s *state) { s.label = "" }, nil},
 		{"exclusive, route to the pod missing", exclusive, func(s *state) { s.label, s.host.routes = "", without(s.host.routes, "254 10.0.1.10") }, []string{"route/missing node"}},
+		{"exclusive, route to Services", exclusive, func(s *state) { s.label, s.conf = "", config+kubeadm }, nil},
+		{"exclusive, route to Services missing", exclusive, func(s *state) {
+			s.label, s.conf, s.pod.routes = "", config+kubeadm, without(s.pod.routes, "254 10.96")
+		}, []string{"route/missing pod"}},
+		{"exclusive, route to host_stack_cidrs missing", exclusive, func(s *state) {
+			s.label, s.conf = "", strings.Replace(config, `"name"`, `"host_stack_cidrs": ["169.254.20.10/32"], "name"`, 1)
+		}, []string{"route/missing pod"}},
 		{"exclusive, entry for the router wrong", exclusive, func(s *state) { s.label, s.pod.neighbours = "", []string{"169.254.1.1 veth1 02:00:00:00:00:99"} }, []string{"neigh/wrong pod"}},
 		{"exclusive, without veths", exclusive, func(s *state) {
 			s.conf = strings.Replace(config, `"name"`, `"disable_host_peer": true, "name"`, 1)
