@@ -25,11 +25,18 @@ type atlas struct {
 	problems map[topology.Place][]error
 	places   map[string][]topology.Place
 	hops     map[topology.Place]model.Hop
+	homes    map[home]topology.Place
+}
+
+// A home is a pod on a node.
+type home struct {
+	base string
+	pod  model.Hop
 }
 
 func newAtlas(snap *snapshot.Snapshot, ips *k8s.IPCache) *atlas {
 	return &atlas{snap: snap, ips: ips, netns: map[topology.Place]*netstack.NetNS{}, problems: map[topology.Place][]error{},
-		places: map[string][]topology.Place{}, hops: map[topology.Place]model.Hop{}}
+		places: map[string][]topology.Place{}, hops: map[topology.Place]model.Hop{}, homes: map[home]topology.Place{}}
 }
 
 // NetNS implements [topology.Atlas].
@@ -97,6 +104,9 @@ func (a *atlas) pods(base, name string) (places []topology.Place) {
 		a.hops[p] = model.Hop{Type: model.NetNodeTypeGeneric, ID: p.ID()}
 		if n.PodName != "" {
 			a.hops[p] = model.PodHop(n.Namespace, n.PodName)
+			if h := (home{base, a.hops[p]}); a.homes[h] == (topology.Place{}) {
+				a.homes[h] = p
+			}
 		}
 	}
 	return places
@@ -135,12 +145,12 @@ func (a *atlas) podPlace(hop model.Hop) (topology.Place, bool) {
 	if !ok {
 		return topology.Place{}, false
 	}
-	for _, p := range a.Places("nodes/" + pod.Spec.NodeName) {
-		if a.hopOf(p) == hop {
-			return p, true
-		}
-	}
-	return topology.Place{}, false
+	base := "nodes/" + pod.Spec.NodeName
+	a.Places(base)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p, ok := a.homes[home{base, hop}]
+	return p, ok
 }
 
 // Pod implements [topology.Atlas].

@@ -3,6 +3,7 @@ package aliyun
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -211,11 +212,14 @@ func TestRoutes(t *testing.T) {
 		{"no entries were asked for", "", "tcp 10.1.0.5 > 10.2.0.5:80", n2, "pass n2"},
 		{"the Internet by a NAT gateway", routes, "tcp 192.168.0.1 > 198.51.100.1:80", infra.Machine{}, "out"},
 		{"the Internet with no way out", without("0.0.0.0/0"), "tcp 192.168.0.1 > 198.51.100.1:80", infra.Machine{}, "no-route infra/route-missing"},
-		{"an address in a vSwitch that its node does not have", routes, "tcp 192.168.0.1 > 192.168.1.77:80", n2, "dropped infra/address-not-owned"},
-		{"the same, no default route", without("0.0.0.0/0"), "tcp 192.168.0.1 > 192.168.1.77:80", n2, "dropped infra/address-not-owned"},
+		{"an address in a vSwitch that its node's interfaces do not have", routes, "tcp 192.168.0.1 > 192.168.1.77:80", n2, "maybe whether 192.168.1.77 is a HaVip that leads to node n2; pass n2"},
+		{"the same, no default route", without("0.0.0.0/0"), "tcp 192.168.0.1 > 192.168.1.77:80", n2, "maybe whether 192.168.1.77 is a HaVip that leads to node n2; pass n2"},
+		{"to a prefix list that has the pods", strings.Replace(routes, "10.2.0.0/24", "pl-1", 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "pass n2"},
+		{"to a prefix list that was not read", strings.Replace(routes, "10.2.0.0/24", "pl-2", 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe whether the entry of vtb-1 whose destination is not in the bundle is about 10.2.0.5; pass n2"},
+		{"which the other entries do not depend on", strings.Replace(routes, "10.1.0.0/24", "pl-2", 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "pass n2"},
 		{"the same, nobody expects it at a node", without("0.0.0.0/0"), "tcp 192.168.0.1 > 192.168.1.77:80", infra.Machine{}, "pass"},
 	} {
-		files := []string{enis, vswitches, open, tt.routes}
+		files := []string{enis, vswitches, open + `{"PrefixListId": "pl-1", "Entries": {"Entry": [{"Cidr": "10.2.0.0/16"}]}}`, tt.routes}
 		if tt.routes == "" {
 			files = files[:3]
 		}
@@ -345,6 +349,34 @@ func TestFromOutside(t *testing.T) {
 	} {
 		require.Equal(t, want, told(v.Cross(infra.Crossing{Packet: pkt(p), To: n2})), p)
 	}
+}
+
+// Answers about a region tell of VPCs that have the same addresses: they are nobody's here.
+func TestOtherVPCs(t *testing.T) {
+	const other = `{"NetworkInterfaceSets": {"NetworkInterfaceSet": [{"NetworkInterfaceId": "eni-x", "Type": "Primary", "InstanceId": "i-x", "VpcId": "vpc-x", "VSwitchId": "vsw-x", "PrivateIpAddress": "192.168.1.2", "SecurityGroupIds": {"SecurityGroupId": ["sg-x"]}}]}}
+{"SecurityGroupId": "sg-x", "InnerAccessPolicy": "Drop", "Permissions": {"Permission": []}}
+{"VSwitches": {"VSwitch": [{"VSwitchId": "vsw-x", "VpcId": "vpc-x", "CidrBlock": "10.2.0.0/25", "RouteTable": {"RouteTableId": "vtb-x"}}]}}
+{"Instances": {"Instance": [{"InstanceId": "i-x", "EipAddress": {"IpAddress": "47.0.0.2"}, "VpcAttributes": {"PrivateIpAddress": {"IpAddress": ["192.168.0.1"]}}}]}}
+`
+	v := made(t, other, enis, vswitches, routes, rules("normal", "Accept", rule(all)))
+	for p, want := range map[string]string{"tcp 192.168.0.1 > 192.168.1.2:80": "pass n2", "tcp 10.1.0.5 > 10.2.0.5:80": "pass n2"} {
+		require.Equal(t, want, told(v.Cross(infra.Crossing{Packet: pkt(p), From: n1, To: n2})), p)
+	}
+	require.Empty(t, v.byID("eni-1").public)
+	require.Equal(t, "vpc-1", v.Name())
+}
+
+// Where only the first page of what is numbered is there, nothing follows from what is not on it.
+func TestFirstPage(t *testing.T) {
+	first := strings.Replace(enis, "{", `{"PageNumber": 1, "PageSize": 10, "TotalCount": 25, `, 1)
+	v := made(t, first, vswitches, routes, rules("normal", "Accept", rule(all)))
+	pod := func(ip string) string {
+		return told(v.Cross(infra.Crossing{Packet: pkt("tcp 192.168.0.1 > " + ip + ":80"), From: n1, To: n2}))
+	}
+	require.Equal(t, "maybe whether an ENI on a later page has 192.168.1.77; pass n2", pod("192.168.1.77"))
+	lines := strings.SplitAfter(first, "\n")
+	v = made(t, strings.Join(slices.Delete(lines, 3, 4), ""), vswitches, routes, rules("normal", "Drop"))
+	require.Equal(t, "maybe which ENI of instance i-2 of node n2 takes packets to 192.168.1.2; pass n2", pod("192.168.1.2"))
 }
 
 func TestACL(t *testing.T) {

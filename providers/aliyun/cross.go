@@ -48,7 +48,7 @@ type trip struct {
 func (v *vpc) Cross(c infra.Crossing) (out []infra.Verdict) {
 	t := &trip{vpc: v, c: c, p: c.Packet, from: v.interfaceOf(c.From, c.Packet), arrives: c.To}
 	t.verdict.Flow = c.Flow
-	for _, check := range []func(*trip) answer{(*trip).known, (*trip).source, (*trip).egress, (*trip).route, (*trip).acl, (*trip).destination, (*trip).ingress} {
+	for _, check := range []func(*trip) answer{(*trip).known, (*trip).source, (*trip).egress, (*trip).route, (*trip).acl, (*trip).taken, (*trip).destination, (*trip).ingress} {
 		a := check(t)
 		if a.is != netfilter.Yes {
 			out = append(out, t.lost(a))
@@ -99,6 +99,17 @@ func (t *trip) known() answer {
 		return passes()
 	}
 	what := fmt.Sprintf("which ENI of instance %s node %s sends from", instance, t.c.From.Node)
+	return answer{is: netfilter.Maybe, end: model.Dropped, why: what + " is not known", doubt: what, see: t.facts.At("DescribeNetworkInterfaces").String()}
+}
+
+// taken asks likewise for the one that takes the packet: what its groups do is not
+// known where nothing tells of the instance.
+func (t *trip) taken() answer {
+	instance := t.instances[t.arrives.Node]
+	if t.to != nil || instance == "" || t.verdict.Outside || len(t.attached(instance)) > 0 || !t.facts.Given("DescribeNetworkInterfaces") {
+		return passes()
+	}
+	what := fmt.Sprintf("which ENI of instance %s of node %s takes packets to %s", instance, t.arrives.Node, t.p.Dst.Addr())
 	return answer{is: netfilter.Maybe, end: model.Dropped, why: what + " is not known", doubt: what, see: t.facts.At("DescribeNetworkInterfaces").String()}
 }
 

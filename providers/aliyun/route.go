@@ -50,6 +50,9 @@ func (t *trip) asFarAsRead(table string, r *route, a answer) answer {
 	if r != nil && r.Status != "" && !strings.EqualFold(r.Status, "Available") {
 		doubt, a.see = fmt.Sprintf("whether the entry %s of %s is in force: it is %s", r.to, table, r.Status), r.String()
 	}
+	if hidden, at := t.hidden(table, t.p.Dst.Addr()); hidden != "" && bits(r) <= 0 {
+		doubt, a.see = hidden, at.String()
+	}
 	if doubt == "" {
 		return a
 	}
@@ -58,6 +61,21 @@ func (t *trip) asFarAsRead(table string, r *route, a answer) answer {
 	}
 	a.is, a.doubt = netfilter.Maybe, doubt
 	return a
+}
+
+// hidden says which entry may lead to an address that only a default one is known to,
+// "" if none may.
+func (t *trip) hidden(table string, dst netip.Addr) (doubt string, at wire.Place) {
+	if t.inside(dst) >= 0 {
+		return "", at
+	}
+	if at, cut := t.facts.Cut()["DescribeVSwitches"]; cut && dst.IsPrivate() {
+		return fmt.Sprintf("whether a vSwitch on a later page has %s", dst), at
+	}
+	if at, opaque := t.opaque[table]; opaque {
+		return fmt.Sprintf("whether the entry of %s whose destination is not in the bundle is about %s", table, dst), at
+	}
+	return "", at
 }
 
 // table returns the route table of the vSwitch that the packet comes from.
@@ -103,15 +121,15 @@ func lookup(table []route, dst netip.Addr) (best *route) {
 // if none has it. Each table has a system entry for each vSwitch, which lists of
 // custom entries leave out.
 func (v *vpc) inside(ip netip.Addr) int {
-	for i := range v.facts.VSwitches {
-		s := &v.facts.VSwitches[i]
+	best := -1
+	for _, s := range v.vswitches {
 		for _, text := range []string{s.CidrBlock, s.Ipv6CidrBlock} {
 			if p, err := netip.ParsePrefix(text); err == nil && p.Contains(ip) {
-				return p.Bits()
+				best = max(best, p.Bits())
 			}
 		}
 	}
-	return -1
+	return best
 }
 
 // bits is the length of an entry's prefix, -1 without an entry.
@@ -176,6 +194,9 @@ func (t *trip) local(dst netip.Addr, step model.Step) answer {
 	step.Action = "drop"
 	a := answer{is: netfilter.No, end: model.Dropped, code: "infra/address-not-owned", step: step, see: listed[0].String(),
 		why: fmt.Sprintf("%s lies in a vSwitch, and no ENI of node %s has it", dst, t.c.To.Node)}
+	if pod, isPod := t.cluster.GetPodFromIP(dst); (!isPod || pod.Spec.HostNetwork) && !slices.Contains(t.cluster.GetNodeIPs(t.c.To.Node), dst) {
+		a.is, a.step.Action, a.doubt = netfilter.Maybe, "", fmt.Sprintf("whether %s is a HaVip that leads to node %s", dst, t.c.To.Node)
+	}
 	if at, cut := t.facts.Cut()["DescribeNetworkInterfaces"]; cut {
 		a.is, a.step.Action, a.see, a.doubt = netfilter.Maybe, "", at.String(), "whether an ENI on a later page has "+dst.String()
 	}

@@ -1,6 +1,7 @@
 package aliyun
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -27,6 +28,8 @@ type vpc struct {
 	groups    map[string]*group
 	prefixes  map[string][]netip.Prefix // of prefix lists
 	balancers map[netip.Addr]*wire.LoadBalancer
+	own       map[string]bool       // VPCs of the nodes; empty if they are not known
+	opaque    map[string]wire.Place // entry of a table of which it is not known where it leads to
 	problems  []error
 }
 
@@ -53,21 +56,19 @@ type route struct {
 // problems.
 func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
 	v := &vpc{facts: facts, snap: env.Snapshot, cluster: env.Cluster, addrs: map[netip.Addr]*eni{}, instances: map[string]string{}, nodes: map[string]string{}, vswitches: map[string]*wire.VSwitch{},
-		tables: map[string][]route{}, groups: map[string]*group{}, prefixes: map[string][]netip.Prefix{}, balancers: map[netip.Addr]*wire.LoadBalancer{}}
+		tables: map[string][]route{}, groups: map[string]*group{}, prefixes: map[string][]netip.Prefix{}, balancers: map[netip.Addr]*wire.LoadBalancer{}, own: ownVPCs(facts, env.Snapshot), opaque: map[string]wire.Place{}}
 	for i := range facts.VSwitches {
-		v.vswitches[facts.VSwitches[i].VSwitchID] = &facts.VSwitches[i]
+		if s := &facts.VSwitches[i]; !v.foreign(s.VpcID) {
+			v.vswitches[s.VSwitchID] = s
+		}
 	}
 	for i := range facts.Interfaces {
-		v.addENI(&facts.Interfaces[i])
+		if e := &facts.Interfaces[i]; !v.foreign(e.VpcID) {
+			v.addENI(e)
+		}
 	}
 	for i := range facts.Instances {
 		v.addPublic(&facts.Instances[i])
-	}
-	for i := range facts.RouteEntries {
-		e := &facts.RouteEntries[i]
-		if to, ok := v.prefix(e.Place, e.DestinationCidrBlock); ok {
-			v.tables[e.RouteTableID] = append(v.tables[e.RouteTableID], route{e, to})
-		}
 	}
 	for i := range facts.PrefixLists {
 		l := &facts.PrefixLists[i]
@@ -78,6 +79,9 @@ func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
 			}
 		}
 	}
+	for i := range facts.RouteEntries {
+		v.addRoute(&facts.RouteEntries[i])
+	}
 	for i := range facts.LoadBalancers {
 		v.addBalancer(&facts.LoadBalancers[i])
 	}
@@ -86,9 +90,47 @@ func newVPC(facts *wire.Facts, env infra.Env) (*vpc, []error) {
 	return v, v.problems
 }
 
+// ownVPCs are those that the instances of the nodes are in. Answers about a region
+// tell of others, too, whose addresses may be the same.
+func ownVPCs(facts *wire.Facts, snap *snapshot.Snapshot) map[string]bool {
+	own, instances := map[string]bool{}, map[string]bool{}
+	nodes, _ := snap.Nodes() // told by whoever cannot do without
+	for i := range nodes {
+		if id, ok := InstanceOf(nodes[i].Spec.ProviderID); ok {
+			instances[id] = true
+		}
+	}
+	for i := range facts.Interfaces {
+		if e := &facts.Interfaces[i]; e.VpcID != "" && instances[cmp.Or(e.InstanceID, e.Attachment.InstanceID)] {
+			own[e.VpcID] = true
+		}
+	}
+	return own
+}
+
+// foreign reports whether a VPC is none of the nodes'.
+func (v *vpc) foreign(id string) bool { return id != "" && len(v.own) > 0 && !v.own[id] }
+
+// addRoute keeps an entry, one for each prefix that it is about.
+func (v *vpc) addRoute(e *wire.RouteEntry) {
+	list, known := v.prefixes[e.DestinationCidrBlock]
+	if !known && !strings.HasPrefix(e.DestinationCidrBlock, "pl-") {
+		var to netip.Prefix
+		if to, known = v.prefix(e.Place, e.DestinationCidrBlock); known {
+			list = []netip.Prefix{to}
+		}
+	}
+	if !known {
+		v.opaque[e.RouteTableID] = e.Place
+	}
+	for _, to := range list {
+		v.tables[e.RouteTableID] = append(v.tables[e.RouteTableID], route{e, to})
+	}
+}
+
 // addBalancer keeps a load balancer, of two answers the one that tells more.
 func (v *vpc) addBalancer(b *wire.LoadBalancer) {
-	if ip, ok := v.addr(b.Place, b.Address); ok && (v.balancers[ip] == nil || b.Whole) {
+	if ip, ok := v.addr(b.Place, b.Address); ok && !v.foreign(b.VpcID) && (v.balancers[ip] == nil || b.Whole) {
 		v.balancers[ip] = b
 	}
 }
@@ -173,7 +215,7 @@ func (v *vpc) addPublic(i *wire.Instance) {
 	}
 	for _, text := range i.VpcAttributes.PrivateIPAddress.IPAddress {
 		if ip, ok := v.addr(i.Place, text); ok {
-			if e := v.owner(ip); e != nil {
+			if e := v.owner(ip); e != nil && e.InstanceID == i.InstanceID {
 				e.public = append(e.public, ip)
 			}
 		}

@@ -7,10 +7,12 @@
 package aliyun
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,8 +48,15 @@ type Facts struct {
 	Listeners      []Listener
 	ServerGroups   []ServerGroup
 
-	given map[string]Place
-	open  map[string]Place
+	given  map[string]Place
+	open   map[string]Place
+	listed map[string]map[int]tally // answers that say how many objects there are, and list fewer
+}
+
+// A tally is how many objects the pages of an answer have listed so far.
+type tally struct {
+	Place // of the last page
+	n     int
 }
 
 // Given reports whether there is a response to an action, such as
@@ -92,7 +101,7 @@ func Actions(name string, data []byte) (actions []string, err error) {
 // document takes over what one response says.
 func (f *Facts) document(d *document) []error {
 	if f.given == nil {
-		f.given, f.open = map[string]Place{}, map[string]Place{}
+		f.given, f.open, f.listed = map[string]Place{}, map[string]Place{}, map[string]map[int]tally{}
 	}
 	action := d.response.action
 	if !f.Given(action) {
@@ -102,7 +111,8 @@ func (f *Facts) document(d *document) []error {
 	return d.response.take(f, d)
 }
 
-// paged notes whether another page should follow. Rules are asked for group by
+// paged notes whether another page should follow: a page names the token of the
+// next one, or says of how many objects it lists some. Rules are asked for group by
 // group, and route entries table by table, so that one answer's last page says
 // nothing about another's.
 func (f *Facts) paged(action string, d *document) {
@@ -110,10 +120,30 @@ func (f *Facts) paged(action string, d *document) {
 	if id := d.subject(); id != "" {
 		key += " of " + id
 	}
-	if d.text("NextToken") != "" {
+	token, total, n := d.text("NextToken"), d.number("TotalCount"), len(d.lists[d.response.mark])
+	switch {
+	case n > 0 && (total > n || total == n && token == ""):
+		f.counted(key, total, tally{d.Place, n})
+	case token != "":
 		f.open[key] = d.Place
-	} else {
+	default:
 		delete(f.open, key)
+	}
+}
+
+// counted is paged of an answer that says how many objects there are. Answers that
+// say different numbers are to different questions, and none ends another.
+func (f *Facts) counted(key string, total int, page tally) {
+	if f.listed[key] == nil {
+		f.listed[key] = map[int]tally{}
+	}
+	page.n += f.listed[key][total].n
+	if f.listed[key][total] = page; page.n >= total {
+		delete(f.listed[key], total)
+	}
+	delete(f.open, key)
+	for _, open := range slices.Sorted(maps.Keys(f.listed[key])) {
+		f.open[key] = f.listed[key][open].Place
 	}
 }
 
@@ -153,9 +183,18 @@ func (d *document) text(member string) string {
 	return s
 }
 
+// number returns a member that is a number, 0 if there is none.
+func (d *document) number(member string) int {
+	var n Number
+	if raw, ok := d.members[member]; !ok || json.Unmarshal(raw, &n) != nil {
+		return 0
+	}
+	return int(n)
+}
+
 // parse reads the documents of a file.
 func parse(name string, data []byte) (documents []*document, err error) {
-	p := &parser{name: name, d: snapshot.NewLineDecoder(data)}
+	p := &parser{name: name, d: snapshot.NewLineDecoder(bytes.TrimPrefix(data, []byte("\ufeff")))} // Windows writes the mark
 	for p.d.More() {
 		d, err := p.document()
 		if err == nil {

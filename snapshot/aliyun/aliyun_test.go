@@ -3,6 +3,8 @@ package aliyun
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,6 +72,15 @@ func TestLines(t *testing.T) {
 	require.Equal(t, "r.json:13", f.Rules[1].String())
 }
 
+// The byte order mark and the ends of lines of Windows are no part of a response.
+func TestWindows(t *testing.T) {
+	f := &Facts{}
+	problems, err := f.Add("v.json", []byte("\ufeff{\"VSwitches\": {\r\n\"VSwitch\": [\r\n{\"VSwitchId\": \"vsw-1\"}]}}\r\n"))
+	require.NoError(t, err)
+	require.Empty(t, problems)
+	require.Equal(t, "v.json:3", f.VSwitches[0].String())
+}
+
 // What is no response costs its file, and the error names the place.
 func TestBroken(t *testing.T) {
 	for text, want := range map[string]string{
@@ -98,11 +109,25 @@ func TestPages(t *testing.T) {
 	page := func(table, token string) string {
 		return `{"NextToken": "` + token + `", "RouteEntrys": {"RouteEntry": [{"RouteTableId": "` + table + `"}]}}`
 	}
+	// of DescribeVSwitches without a token: so many on a page, of so many
+	of := func(n, total int) string {
+		list := strings.TrimSuffix(strings.Repeat(`{"VSwitchId": "vsw"},`, n), ",")
+		return fmt.Sprintf(`{"PageNumber": 1, "PageSize": 10, "TotalCount": %d, "VSwitches": {"VSwitch": [%s]}}`, total, list)
+	}
 	for _, tt := range []struct {
 		name  string
 		files []string
 		cut   map[string]Place
 	}{
+		{"numbered pages", []string{of(10, 25), of(10, 25), of(5, 25)}, map[string]Place{}},
+		{"the first of them", []string{of(10, 25)}, map[string]Place{"DescribeVSwitches": {"0.json", 1}}},
+		{"two of them in a file", []string{of(10, 25) + "\n" + of(10, 25)}, map[string]Place{"DescribeVSwitches": {"0.json", 2}}},
+		{"another VPC's do not end them", []string{of(10, 25), of(3, 3)}, map[string]Place{"DescribeVSwitches": {"0.json", 1}}},
+		{"all there are in any order, with tokens", []string{
+			`{"NextToken": "", "TotalCount": 2, "NetworkInterfaceSets": {"NetworkInterfaceSet": [{}]}}`,
+			`{"NextToken": "x", "TotalCount": "2", "NetworkInterfaceSets": {"NetworkInterfaceSet": [{}]}}`}, map[string]Place{}},
+		{"a total that is the page's", []string{`{"NextToken": "x", "TotalCount": 1, "NetworkInterfaceSets": {"NetworkInterfaceSet": [{}]}}`},
+			map[string]Place{"DescribeNetworkInterfaces": {"0.json", 1}}},
 		{"one page", []string{page("vtb-1", "")}, map[string]Place{}},
 		{"two in a file", []string{page("vtb-1", "more") + page("vtb-1", "")}, map[string]Place{}},
 		{"two files", []string{page("vtb-1", "more"), page("vtb-1", "")}, map[string]Place{}},

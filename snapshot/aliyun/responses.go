@@ -92,7 +92,7 @@ func takePrefixList(f *Facts, d *document) []error {
 
 // takeLoadBalancer reads the details of one load balancer.
 func takeLoadBalancer(f *Facts, d *document) []error {
-	b := LoadBalancer{Place: d.Place, LoadBalancerID: d.text("LoadBalancerId"), Address: d.text("Address"),
+	b := LoadBalancer{Place: d.Place, LoadBalancerID: d.text("LoadBalancerId"), VpcID: d.text("VpcId"), Address: d.text("Address"),
 		AddressType: d.text("AddressType"), LoadBalancerStatus: d.text("LoadBalancerStatus"), Whole: true}
 	problems := append(objects(d, "ListenerPortsAndProtocol", &b.Ports), objects(d, "BackendServers", &b.Servers)...)
 	f.LoadBalancers = append(f.LoadBalancers, b)

@@ -156,6 +156,7 @@ type PrefixList struct {
 type LoadBalancer struct {
 	Place
 	LoadBalancerID     string `json:"LoadBalancerId"`
+	VpcID              string `json:"VpcId"` // "" of the Internet's
 	Address            string
 	AddressType        string          // internet, intranet
 	LoadBalancerStatus string          // active, inactive, locked
