@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 )
 
@@ -25,15 +26,40 @@ type Veth struct {
 
 // VethOf finds a pod's cable by its end in the pod. Where that does not show the
 // node's end, it is the one that Calico and those who follow it make: prefix and a
-// hash of the pod's name (libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go).
+// hash of the pod's name (libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go),
+// or, if the node has none of that name, the one that it has a route to the pod by: agents can be
+// told another prefix in ways that no bundle shows.
 func VethOf(env Env, pod *corev1.Pod, device, prefix string) Veth {
 	v := Veth{Pod: pod, Device: device, env: env}
 	dev, ok := PodEnd(env, pod, device)
 	if v.Peer = dev; !ok {
 		sum := sha1.Sum([]byte(pod.Namespace + "." + pod.Name)) //nolint:gosec // as above
 		v.Peer = prefix + hex.EncodeToString(sum[:])[:11]
+		v.Peer = v.routed(env.Atlas.NetNS(PlaceOf(pod.Spec.NodeName)))
 	}
 	return v
+}
+
+// routed is the veth by which the node has a route to the pod alone, if it has no Peer;
+// otherwise Peer.
+func (v Veth) routed(ns *netstack.NetNS) string {
+	if ns == nil {
+		return v.Peer
+	}
+	if _, ok := ns.Device(v.Peer); ok {
+		return v.Peer
+	}
+	for _, ip := range PodIPs(v.Pod) {
+		for _, e := range ns.FIB.Routes(route.TableMain, netip.PrefixFrom(ip, ip.BitLen())) {
+			if e.Route == nil {
+				continue
+			}
+			if dev, ok := ns.Device(e.Route.Dev); ok && dev.Kind == "veth" {
+				return dev.Name
+			}
+		}
+	}
+	return v.Peer
 }
 
 func (v Veth) name() string { return v.Pod.Namespace + "/" + v.Pod.Name }

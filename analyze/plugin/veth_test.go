@@ -20,6 +20,10 @@ func TestVethOf(t *testing.T) {
 	require.Equal(t, "veth0", plugin.VethOf(env, pod, "eth0", "cali").Peer)
 	require.Equal(t, "cali44c7791d104", plugin.VethOf(env, pod, "eth9", "cali").Peer, "as Calico names it")
 	require.Equal(t, "tap44c7791d104", plugin.VethOf(env, pod, "eth9", "tap").Peer)
+	w.read[topology.Place{Base: "nodes/n1", Netns: nodedump.HostNetns}] = altered(t, w, func(i *nodedump.NetNSInfo) {
+		i.Routes = append(i.Routes, nodedump.Route{Family: 4, Table: 254, Dst: "10.244.1.10/32", Dev: "veth0"})
+	})
+	require.Equal(t, "veth0", plugin.VethOf(env, pod, "eth9", "gke").Peer, "a name that no bundle tells the prefix of")
 }
 
 func TestVeth(t *testing.T) {

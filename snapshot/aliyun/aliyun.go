@@ -194,6 +194,9 @@ func (d *document) number(member string) int {
 
 // parse reads the documents of a file.
 func parse(name string, data []byte) (documents []*document, err error) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, fmt.Errorf("%s: %w: the text is UTF-16, as > of Windows PowerShell writes it; save it as UTF-8", name, ErrUnknown)
+	}
 	p := &parser{name: name, d: snapshot.NewLineDecoder(bytes.TrimPrefix(data, []byte("\ufeff")))} // Windows writes the mark
 	for p.d.More() {
 		d, err := p.document()

@@ -92,6 +92,7 @@ func TestBroken(t *testing.T) {
 		"{\"VSwitches\": {\"VSwitch\": [\n{]":               "x.json:2: VSwitches: VSwitch: invalid character ']'",
 		"{\"VSwitches\": {\"VSwitch\": [":                   "x.json:1: unexpected EOF",
 		`{"Vpcs": {}}`:                                      "x.json:1: no known response of the API: known are DescribeRouteEntryList, ",
+		"\xff\xfe{\x00}\x00":                                "x.json: no known response of the API: the text is UTF-16, ",
 		`{"VSwitches": {}} ]`:                               "x.json:1: a bracket that nothing opens",
 		`ERROR: SDK.ServerError`:                            "x.json:1: invalid character 'E'",
 	} {
