@@ -366,6 +366,13 @@ func TestOtherVPCs(t *testing.T) {
 	require.Equal(t, "vpc-1", v.Name())
 }
 
+// An interface that is attached to nothing takes no packets.
+func TestDetached(t *testing.T) {
+	enis := strings.Replace(enis, `"Type": "Primary", "Attachment": {"InstanceId": "i-2"}`, `"Type": "Secondary", "Status": "Available", "InstanceId": ""`, 1)
+	v := made(t, enis, vswitches, routes, rules("normal", "Accept", rule(all)))
+	require.Equal(t, "dropped infra/address-not-owned", told(v.Cross(infra.Crossing{Packet: pkt("tcp 192.168.0.1 > 192.168.1.2:80"), From: n1, To: n2})))
+}
+
 // Where only the first page of what is numbered is there, nothing follows from what is not on it.
 func TestFirstPage(t *testing.T) {
 	first := strings.Replace(enis, "{", `{"PageNumber": 1, "PageSize": 10, "TotalCount": 25, `, 1)

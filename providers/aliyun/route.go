@@ -179,7 +179,11 @@ func (t *trip) follow(r *route, dst netip.Addr) answer {
 
 // local delivers to whoever in the VPC has the address.
 func (t *trip) local(dst netip.Addr, step model.Step) answer {
-	if owner := t.owner(dst); owner != nil {
+	if owner := t.owner(dst); owner != nil && owner.InstanceID == "" && strings.EqualFold(owner.Status, "Available") {
+		step.Action = "drop"
+		return answer{is: netfilter.No, end: model.Dropped, code: "infra/address-not-owned", step: step, see: owner.String(),
+			why: fmt.Sprintf("%s is an address of %s, which is attached to no instance", dst, owner.NetworkInterfaceID)}
+	} else if owner != nil {
 		t.deliver(owner)
 		return answer{is: netfilter.Yes, step: step}
 	}
