@@ -207,7 +207,7 @@ func TestRoutes(t *testing.T) {
 		{"to a gateway of which nobody knows where it leads", strings.Replace(routes, `"Instance", "NextHopId": "i-2"`, `"Attachment", "NextHopId": "tr-1"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "unknown infra/route-wrong"},
 		{"to an address that instances share", strings.Replace(routes, `"Instance", "NextHopId": "i-2"`, `"HaVip", "NextHopId": "hv-1"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe which instance has the HaVip hv-1; pass n2"},
 		{"not in force yet", strings.Replace(routes, `"10.2.0.0/24", "Status": "Available"`, `"10.2.0.0/24", "Status": "Pending"`, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe whether the entry 10.2.0.0/24 of vtb-1 is in force: it is Pending; pass n2"},
-		{"a page is missing", strings.Replace(without("10.2.0.0/24"), "{", `{"NextToken": "x", `, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe whether a later page has an entry of vtb-1 for 10.2.0.5; pass n2"},
+		{"a page is missing", strings.Replace(without("10.2.0.0/24"), "{", `{"NextToken": "x", `, 1), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe whether an entry of vtb-1 that is not in the bundle is for 10.2.0.5; pass n2"},
 		{"another table", strings.ReplaceAll(routes, "vtb-1", "vtb-2"), "tcp 10.1.0.5 > 10.2.0.5:80", n2, "maybe the entries of the route table of vSwitch vsw-1; pass n2"},
 		{"no entries were asked for", "", "tcp 10.1.0.5 > 10.2.0.5:80", n2, "pass n2"},
 		{"the Internet by a NAT gateway", routes, "tcp 192.168.0.1 > 198.51.100.1:80", infra.Machine{}, "out"},
@@ -373,6 +373,25 @@ func TestDetached(t *testing.T) {
 	require.Equal(t, "dropped infra/address-not-owned", told(v.Cross(infra.Crossing{Packet: pkt("tcp 192.168.0.1 > 192.168.1.2:80"), From: n1, To: n2})))
 }
 
+// An object that cannot be read may be the one that matters.
+func TestUnreadable(t *testing.T) {
+	ask := func(p string, files ...string) string {
+		w := snapshot.NewWriter(snapshot.Meta{})
+		require.NoError(t, w.Add("cluster/nodes.yaml", []byte(nodes)))
+		require.NoError(t, w.Add("infra/aliyun/all.json", []byte(strings.Join(files, "\n"))))
+		s, err := w.Snapshot()
+		require.NoError(t, err)
+		u, _, problems := create(infra.Env{Snapshot: s, Cluster: town{}})
+		require.Len(t, problems, 1)
+		return told(u.Cross(infra.Crossing{Packet: pkt(p), From: n1, To: n2}))
+	}
+	open := rules("normal", "Accept", rule(all))
+	bad := strings.Replace(routes, `"DestinationCidrBlock": "10.2.0.0/24"`, `"DestinationCidrBlock": 10`, 1)
+	require.Equal(t, "maybe whether an entry of vtb-1 that is not in the bundle is for 10.2.0.5; pass n2", ask("tcp 10.1.0.5 > 10.2.0.5:80", enis, vswitches, bad, open))
+	closed := strings.Replace(rules("normal", "Drop", rule(all)), `"Priority": 1`, `"Priority": "high"`, 1)
+	require.Equal(t, "maybe the rules of security group sg-1 of eni-1; maybe the rules of security group sg-1 of eni-2; pass n2", ask("tcp 192.168.0.1 > 192.168.1.2:80", enis, vswitches, routes, closed))
+}
+
 // Where only the first page of what is numbered is there, nothing follows from what is not on it.
 func TestFirstPage(t *testing.T) {
 	first := strings.Replace(enis, "{", `{"PageNumber": 1, "PageSize": 10, "TotalCount": 25, `, 1)
@@ -380,7 +399,7 @@ func TestFirstPage(t *testing.T) {
 	pod := func(ip string) string {
 		return told(v.Cross(infra.Crossing{Packet: pkt("tcp 192.168.0.1 > " + ip + ":80"), From: n1, To: n2}))
 	}
-	require.Equal(t, "maybe whether an ENI on a later page has 192.168.1.77; pass n2", pod("192.168.1.77"))
+	require.Equal(t, "maybe whether an ENI that is not in the bundle has 192.168.1.77; pass n2", pod("192.168.1.77"))
 	lines := strings.SplitAfter(first, "\n")
 	v = made(t, strings.Join(slices.Delete(lines, 3, 4), ""), vswitches, routes, rules("normal", "Drop"))
 	require.Equal(t, "maybe which ENI of instance i-2 of node n2 takes packets to 192.168.1.2; pass n2", pod("192.168.1.2"))

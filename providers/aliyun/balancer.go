@@ -103,7 +103,7 @@ func (s served) lists() (at wire.Place, whole bool) {
 	if s.b.Whole {
 		return s.b.Place, true
 	}
-	_, cut := s.facts.Cut()["DescribeLoadBalancerListeners"]
+	_, cut := s.facts.Missing()["DescribeLoadBalancerListeners"]
 	for i := range s.facts.Listeners {
 		if l := &s.facts.Listeners[i]; l.LoadBalancerID == s.b.LoadBalancerID {
 			return l.Place, !cut

@@ -35,8 +35,8 @@ func (v *vpc) Check(bare map[string][]netip.Prefix, r infra.Reporter) {
 // checkRoutes looks for the entry that leads to the pods of a node.
 func (v *vpc) checkRoutes(node string, prefix netip.Prefix, r infra.Reporter) {
 	for _, table := range v.used(node) {
-		if _, cut := v.facts.Cut()["DescribeRouteEntryList of "+table]; cut {
-			r.Unknown(node, "", fmt.Sprintf("whether %s has an entry for %s: a page of its entries is missing", table, prefix))
+		if _, cut := v.facts.Missing()["DescribeRouteEntryList of "+table]; cut {
+			r.Unknown(node, "", fmt.Sprintf("whether %s has an entry for %s: some of its entries are not in the bundle", table, prefix))
 			continue
 		}
 		entry := lookup(v.tables[table], prefix.Addr())

@@ -133,7 +133,7 @@ func (t *trip) owned(e *eni, ip netip.Addr, verb, where string) answer {
 		why:  fmt.Sprintf("%s may only %s its own addresses, and %s is none of them", e.NetworkInterfaceID, verb, ip),
 		cure: unchecked(e),
 		step: model.Step{Where: where, Rule: e.NetworkInterfaceID, Action: "drop", Evidence: e.String()}}
-	if _, cut := t.facts.Cut()["DescribeNetworkInterfaces"]; e.SourceDestCheck == nil || cut {
+	if _, cut := t.facts.Missing()["DescribeNetworkInterfaces"]; e.SourceDestCheck == nil || cut {
 		a.is, a.step.Action = netfilter.Maybe, ""
 		a.doubt = fmt.Sprintf("whether %s checks addresses (SourceDestCheck), of which %s is none of its own", e.NetworkInterfaceID, ip)
 	}

@@ -42,7 +42,7 @@ func (v *vpc) addGroups() {
 		}
 	}
 	for id, g := range v.groups {
-		_, g.cut = v.facts.Cut()["DescribeSecurityGroupAttribute of "+id]
+		_, g.cut = v.facts.Missing()["DescribeSecurityGroupAttribute of "+id]
 	}
 }
 

@@ -44,8 +44,8 @@ func (t *trip) route() answer {
 // or the entry is not settled.
 func (t *trip) asFarAsRead(table string, r *route, a answer) answer {
 	doubt := ""
-	if at, cut := t.facts.Cut()["DescribeRouteEntryList of "+table]; cut {
-		doubt, a.see = "whether a later page has an entry of "+table+" for "+t.p.Dst.Addr().String(), at.String()
+	if at, cut := t.facts.Missing()["DescribeRouteEntryList of "+table]; cut {
+		doubt, a.see = "whether an entry of "+table+" that is not in the bundle is for "+t.p.Dst.Addr().String(), at.String()
 	}
 	if r != nil && r.Status != "" && !strings.EqualFold(r.Status, "Available") {
 		doubt, a.see = fmt.Sprintf("whether the entry %s of %s is in force: it is %s", r.to, table, r.Status), r.String()
@@ -69,8 +69,8 @@ func (t *trip) hidden(table string, dst netip.Addr) (doubt string, at wire.Place
 	if t.inside(dst) >= 0 {
 		return "", at
 	}
-	if at, cut := t.facts.Cut()["DescribeVSwitches"]; cut && dst.IsPrivate() {
-		return fmt.Sprintf("whether a vSwitch on a later page has %s", dst), at
+	if at, cut := t.facts.Missing()["DescribeVSwitches"]; cut && dst.IsPrivate() {
+		return fmt.Sprintf("whether a vSwitch that is not in the bundle has %s", dst), at
 	}
 	if at, opaque := t.opaque[table]; opaque {
 		return fmt.Sprintf("whether the entry of %s whose destination is not in the bundle is about %s", table, dst), at
@@ -201,8 +201,8 @@ func (t *trip) local(dst netip.Addr, step model.Step) answer {
 	if pod, isPod := t.cluster.GetPodFromIP(dst); (!isPod || pod.Spec.HostNetwork) && !slices.Contains(t.cluster.GetNodeIPs(t.c.To.Node), dst) {
 		a.is, a.step.Action, a.doubt = netfilter.Maybe, "", fmt.Sprintf("whether %s is a HaVip that leads to node %s", dst, t.c.To.Node)
 	}
-	if at, cut := t.facts.Cut()["DescribeNetworkInterfaces"]; cut {
-		a.is, a.step.Action, a.see, a.doubt = netfilter.Maybe, "", at.String(), "whether an ENI on a later page has "+dst.String()
+	if at, cut := t.facts.Missing()["DescribeNetworkInterfaces"]; cut {
+		a.is, a.step.Action, a.see, a.doubt = netfilter.Maybe, "", at.String(), "whether an ENI that is not in the bundle has "+dst.String()
 	}
 	return a
 }

@@ -50,6 +50,7 @@ type Facts struct {
 
 	given  map[string]Place
 	open   map[string]Place
+	broken map[string]Place         // of an object that cannot be read
 	listed map[string]map[int]tally // answers that say how many objects there are, and list fewer
 }
 
@@ -72,6 +73,14 @@ func (f *Facts) At(action string) Place { return f.given[action] }
 // of vtb-1". The pages of one answer lie in one file, or in files that follow
 // each other by name.
 func (f *Facts) Cut() map[string]Place { return f.open }
+
+// Missing returns what is not whole, for want of a page or because an object of it
+// cannot be read, each with the place. The keys are those of Cut.
+func (f *Facts) Missing() map[string]Place {
+	all := maps.Clone(f.broken)
+	maps.Copy(all, f.open)
+	return all
+}
 
 // Add reads a file. An error is about the file as a whole, and then nothing of
 // it counts; problems are about single objects, which are left out.
@@ -101,25 +110,29 @@ func Actions(name string, data []byte) (actions []string, err error) {
 // document takes over what one response says.
 func (f *Facts) document(d *document) []error {
 	if f.given == nil {
-		f.given, f.open, f.listed = map[string]Place{}, map[string]Place{}, map[string]map[int]tally{}
+		f.given, f.open, f.broken, f.listed = map[string]Place{}, map[string]Place{}, map[string]Place{}, map[string]map[int]tally{}
 	}
 	action := d.response.action
 	if !f.Given(action) {
 		f.given[action] = d.Place
 	}
-	f.paged(action, d)
-	return d.response.take(f, d)
+	key := action
+	if id := d.subject(); id != "" {
+		key += " of " + id
+	}
+	f.paged(key, d)
+	problems := d.response.take(f, d)
+	if len(problems) > 0 {
+		f.broken[key] = d.Place
+	}
+	return problems
 }
 
 // paged notes whether another page should follow: a page names the token of the
 // next one, or says of how many objects it lists some. Rules are asked for group by
 // group, and route entries table by table, so that one answer's last page says
 // nothing about another's.
-func (f *Facts) paged(action string, d *document) {
-	key := action
-	if id := d.subject(); id != "" {
-		key += " of " + id
-	}
+func (f *Facts) paged(key string, d *document) {
 	token, total, n := d.text("NextToken"), d.number("TotalCount"), len(d.lists[d.response.mark])
 	switch {
 	case n > 0 && (total > n || total == n && token == ""):
@@ -153,7 +166,9 @@ func (d *document) subject() string {
 	if id := d.text("SecurityGroupId"); id != "" {
 		return id
 	}
-	var entry RouteEntry
+	var entry struct {
+		RouteTableID string `json:"RouteTableId"`
+	}
 	if list := d.lists["RouteEntrys"]; len(list) == 0 || json.Unmarshal(list[0].raw, &entry) != nil {
 		return ""
 	}

@@ -61,6 +61,8 @@ func TestLines(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, problems, 1, "one bad object costs itself")
 	require.ErrorContains(t, problems[0], "r.json:6: RouteEntrys: ")
+	require.Equal(t, map[string]Place{"DescribeRouteEntryList of vtb-1": {"r.json", 1}}, f.Missing())
+	require.Empty(t, f.Cut())
 	require.Len(t, f.RouteEntries, 2)
 	require.Equal(t, "r.json:4", f.RouteEntries[0].String())
 	require.Equal(t, "i-1", f.RouteEntries[0].NextHops.NextHop[0].NextHopID)
