@@ -77,6 +77,18 @@ func rm(prefix string) edit {
 	}
 }
 
+// rename moves the parts whose names begin so.
+func rename(prefix, with string) edit {
+	return func(b *bundle) {
+		for _, name := range names(b.parts) {
+			if rest, ok := strings.CutPrefix(name, prefix); ok {
+				b.parts[with+rest] = b.parts[name]
+				delete(b.parts, name)
+			}
+		}
+	}
+}
+
 // lose marks a part as not read.
 func lose(part string, status nodedump.Status) edit {
 	return func(b *bundle) {

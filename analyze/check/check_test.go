@@ -202,6 +202,7 @@ var checkRows = []row{
 		sub(rules2, "*filter\n", "*filter\n:cali-tw-x - [0:0]\n"), insert(rules2, "-A FLANNEL-FWD", "-A cali-tw-x -j DROP\n")},
 		[]string{"fatal policy/not-programmed node2"}, rules2 + ":", "policies allow TCP "},
 	{"connections", "no policy", nil, nil, "", ""},
+	{"nodes", "a dump under another name than its Node's", []edit{rename("nodes/node2/", "nodes/worker2/")}, []string{"critical bundle/misnamed worker2"}, "nodes/worker2/netns/host/netns.json", "the address 172.31.0.12 of node node2"},
 	{"conntrack", "eight tenths are fine", []edit{put("nodes/node1/netns/host/conntrack.json", `{"count":8,"max":10,"entries":[]}`)}, nil, "", ""},
 }
 

@@ -19,6 +19,7 @@ func checkNodes(s *scope) {
 			s.unknown(n.name, "", "node %s: its network namespace is not in the bundle", n.name)
 		}
 		if n.object == nil {
+			s.misnamed(n)
 			continue
 		}
 		for _, c := range n.object.Status.Conditions {
@@ -31,6 +32,24 @@ func checkNodes(s *scope) {
 	}
 	if len(s.nodes) == 0 {
 		s.unknown("", "", "the bundle has no node")
+	}
+}
+
+// misnamed tells that the dump of a node that nobody knows is that of a Node without one:
+// it has its address.
+func (s *scope) misnamed(n *host) {
+	for _, node := range s.nodes {
+		if n.ns == nil || node.ns != nil || node.object == nil {
+			continue
+		}
+		for _, ip := range s.env.IPCache.GetNodeIPs(node.name) {
+			if _, ok := n.ns.FIB.DeviceOwning(ip); ok {
+				s.find(n.name, model.Suspicion{Level: model.SuspicionLevelCritical, Code: "bundle/misnamed", Evidence: n.ns.Info.File,
+					Message: fmt.Sprintf("no Node is called %s, and its dump has the address %s of node %s, which has no dump: what is found on either is not so", n.name, ip, node.name),
+					Remedy:  fmt.Sprintf("Call the directory of the dump nodes/%s, and import it again.", node.name)})
+				return
+			}
+		}
 	}
 }
 

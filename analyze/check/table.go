@@ -5,7 +5,7 @@ package check
 func rows() []row {
 	return []row{
 		{"bundle", "parts of the bundle that were not read", []string{"bundle/part-missing"}, checkParts},
-		{"nodes", "nodes that are not ready, or were not collected", []string{"cluster/node-not-ready"}, checkNodes},
+		{"nodes", "nodes that are not ready, were not collected, or whose dump has another name", []string{"bundle/misnamed", "cluster/node-not-ready"}, checkNodes},
 		{"pods", "running pods without an address, or whose device does not have it", []string{"pod/address-missing", "pod/no-address"}, checkPods},
 		{"services", "selectors and target ports that match nothing, endpoints that are not ready or do not listen",
 			[]string{"service/no-endpoints", "service/unready-endpoints", "socket/none"}, checkServices},

@@ -25,6 +25,7 @@ func wayCodes() []Code {
 		{"bridge/hairpin", "A packet must leave its bridge by the port it came in by, and the port's hairpin mode is off.", "Turn hairpin mode of the bridge port on (hairpinMode in the CNI configuration)."},
 		{"bridge/no-master", "A device that should be a port of a bridge is not.", "Put the device back into its bridge, or recreate the pod."},
 		{"bridge/port-state", "A bridge port is not in the forwarding state.", "Bring the port's device up; look at STP."},
+		{"bundle/misnamed", "The dump of a node is not called like the Node that it is of, and is compared with none.", "Give its directory the name of the Node, and import it again."},
 		{"bundle/part-missing", "A part of the bundle was not read when it was collected.", "Collect it again and merge it, if an answer needs it."},
 		{"cluster/node-not-ready", "The node that the packet crosses reports that it is not ready.", "Look at the node's conditions."},
 		{"cni/broken", "The configuration of the network plugin cannot be read, or lacks what the plugin needs.", "Correct it, and restart the CNI agent of the nodes."},
