@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
@@ -19,6 +20,9 @@ func (c *conversation) comparePolicies(all []model.Suspicion) []model.Suspicion 
 		}
 		r := c.reality(b)
 		r.Masked = src.IP != c.src.IP
+		if v := c.policy.Check(src, dst, dst.Port, c.protocol); len(v.Unknown) > 0 && r.Agent != "" {
+			ask(all, r, v.Unknown[0])
+		}
 		for _, s := range c.policy.Compare(src, dst, dst.Port, c.protocol, r) {
 			for i := range all {
 				if all[i].On == s.On && all[i].Evidence == s.Evidence && s.Level == model.SuspicionLevelFatal {
@@ -31,6 +35,16 @@ func (c *conversation) comparePolicies(all []model.Suspicion) []model.Suspicion 
 		}
 	}
 	return all
+}
+
+// ask puts another remedy in the place of the one that removes a rule, which policies may
+// mean: what they say is not known.
+func ask(all []model.Suspicion, r policy.Reality, unknown string) {
+	for i := range all {
+		if all[i].On == r.On && all[i].Evidence == r.Evidence {
+			all[i].Remedy = fmt.Sprintf("See which policies isolate the pods: %s writes the rule for them, and they are not known here (%s).", r.Agent, unknown)
+		}
+	}
 }
 
 // asPoliciesSee returns the ends of a request. Policies see pods, so a Service

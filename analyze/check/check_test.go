@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pathsnap/pathsnap/analyze"
 	"github.com/pathsnap/pathsnap/analyze/check"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/report"
@@ -283,6 +284,29 @@ func TestUnknowns(t *testing.T) {
 		found := edited(t, tt.edit).run("")
 		require.Equal(t, 4, found.ExitCode(), "%s: %v", tt.name, found.Findings)
 		require.True(t, slices.ContainsFunc(found.Unknowns, func(d model.Doubt) bool { return strings.HasPrefix(d.What, tt.what) }), "%s: %v", tt.name, found.Unknowns)
+	}
+}
+
+// What agents of policies stop is no fault where the policies are not known: a bundle of
+// nodes alone, or of a cluster that does not let its policies be read.
+func TestPoliciesThatAreNotKnown(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit edit
+	}{{"no cluster", rm("cluster/")}, {"denied", lose("cluster/networkpolicies.yaml", nodedump.StatusDenied)}} {
+		found := edited(t, instead("calico-vxlan"), tt.edit).run("")
+		for _, f := range found.Findings {
+			require.NotContains(t, f.Message, "cali-", tt.name)
+		}
+		if tt.name == "denied" { // the same, asked about one connection
+			d, err := edited(t, instead("calico-vxlan"), tt.edit).analyzer().Ask(analyze.Question{Source: "pod:guard/keep", Destination: "pod:vault/clerk", Port: 8080, Protocol: model.TCP})
+			require.NoError(t, err)
+			require.Equal(t, "netfilter/drop", d.Suspicions[0].Code)
+			require.Contains(t, d.Suspicions[0].Remedy, "See which policies isolate the pods: Calico's Felix writes the rule")
+		}
+		require.True(t, slices.ContainsFunc(found.Unknowns, func(d model.Doubt) bool {
+			return strings.HasPrefix(d.What, "whether policies mean what rules of Calico's Felix on node") && strings.Contains(d.What, "networkpolicies")
+		}), "%s: %v", tt.name, found.Unknowns)
 	}
 }
 

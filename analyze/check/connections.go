@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/policy"
 	"github.com/pathsnap/pathsnap/analyze/report"
 )
 
@@ -55,7 +56,22 @@ func (s *scope) connected(q question, d *report.Diagnosis) {
 		return
 	}
 	who := fmt.Sprintf("a connection of pod %s on node %s to port %d of pod %s on node %s", q.src.name(), q.from.name, q.port.Port(), q.dst.name(), q.to.name)
-	s.lost(q.from, q.to, q.dst, who, d.Suspicions[0])
+	ips := s.env.IPCache
+	v := s.a.Policies().Check(ips.Endpoint(q.source, 0), ips.Endpoint(q.port.Addr(), q.port.Port()), q.port.Port(), model.TCP)
+	if !s.perhapsMeant(d.Suspicions[0], v.Unknown) {
+		s.lost(q.from, q.to, q.dst, who, d.Suspicions[0])
+	}
+}
+
+// perhapsMeant reports whether what stopped a packet is a rule of an agent of policies,
+// where what these say is not known, and says so.
+func (s *scope) perhapsMeant(f model.Suspicion, unknown []string) bool {
+	by := policy.AgentOf(f.Message)
+	if by == "" || len(unknown) == 0 {
+		return false
+	}
+	s.unknown(f.On.ID, f.Evidence, "whether policies mean what rules of %s on %s stop: %s", by, f.On, unknown[0])
+	return true
 }
 
 // agent reports whether a finding shows that somebody enforces policies.

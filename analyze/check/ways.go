@@ -54,10 +54,11 @@ type echo struct {
 	src, dst *space
 	from, to netip.Addr
 	protocol model.Protocol
+	unknown  []string // why it is not known whether policies forbid it
 }
 
 // allowed returns an echo request from one node to another that no policy
-// forbids, if there is one.
+// forbids, as far as that is known, if there is one.
 func (s *scope) allowed(from, to *host) (echo, bool) {
 	for _, a := range samples(from) {
 		for _, b := range samples(to) {
@@ -65,12 +66,13 @@ func (s *scope) allowed(from, to *host) (echo, bool) {
 			if !ok {
 				continue
 			}
-			e := echo{a, b, src, dst, model.ICMP}
+			e := echo{a, b, src, dst, model.ICMP, nil}
 			if src.Is6() {
 				e.protocol = model.ICMPv6
 			}
 			ips := s.env.IPCache
-			if s.a.Policies().Check(ips.Endpoint(src, 0), ips.Endpoint(dst, 0), 0, e.protocol).Allowed {
+			v := s.a.Policies().Check(ips.Endpoint(src, 0), ips.Endpoint(dst, 0), 0, e.protocol)
+			if e.unknown = v.Unknown; v.Allowed || len(v.Unknown) > 0 {
 				return e, true
 			}
 		}
@@ -91,7 +93,7 @@ func (s *scope) way(from, to *host) {
 	case d.Outcome == model.OutcomeReached, denied(d):
 	case d.Outcome == model.OutcomeUnknown || d.Outcome == model.OutcomeMixed || len(d.Suspicions) == 0:
 		s.unknown(from.name, evidenceIn(d), "what becomes of %s%s", who, reasonIn(d))
-	default:
+	case !s.perhapsMeant(d.Suspicions[0], e.unknown):
 		s.lost(from, to, e.dst, who, d.Suspicions[0])
 	}
 }
