@@ -128,26 +128,42 @@ type CalicoNetworkSet struct {
 	} `json:"spec"`
 }
 
-// A CalicoFelix is a FelixConfiguration of Calico, as far as policies and the
-// network depend on it. The one named default is for all nodes, node.<name> for
-// one. What is nil, empty or 0 is the default.
+// A CalicoFelix is a FelixConfiguration of Calico. The one named default is for all
+// nodes, node.<name> for one.
 type CalicoFelix struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
-	Spec              struct {
-		FailsafeInbound  *[]CalicoFailsafe `json:"failsafeInboundHostPorts,omitempty"`
-		FailsafeOutbound *[]CalicoFailsafe `json:"failsafeOutboundHostPorts,omitempty"`
+	Spec              CalicoFelixSpec `json:"spec"`
+}
 
-		BPFEnabled         *bool  `json:"bpfEnabled,omitempty"`
-		InterfacePrefix    string `json:"interfacePrefix,omitempty"` // of pods' devices on the node, several by commas
-		RouteSource        string `json:"routeSource,omitempty"`     // WorkloadIPs; "" is CalicoIPAM
-		IPIPMTU            int    `json:"ipipMTU,omitempty"`
-		VXLANMTU           int    `json:"vxlanMTU,omitempty"`
-		WireguardEnabled   *bool  `json:"wireguardEnabled,omitempty"`
-		WireguardInterface string `json:"wireguardInterfaceName,omitempty"`
-		WireguardMTU       int    `json:"wireguardMTU,omitempty"`
-		NATInterfaces      string `json:"iptablesNATOutgoingInterfaceFilter,omitempty"` // devices that natOutgoing is for
-	} `json:"spec"`
+// CalicoFelixSpec is what a CalicoFelix says, as far as policies and the network
+// depend on it. What is nil, empty or 0 is the default.
+type CalicoFelixSpec struct {
+	FailsafeInbound  *[]CalicoFailsafe `json:"failsafeInboundHostPorts,omitempty"`
+	FailsafeOutbound *[]CalicoFailsafe `json:"failsafeOutboundHostPorts,omitempty"`
+
+	BPFEnabled         *bool  `json:"bpfEnabled,omitempty"`
+	InterfacePrefix    string `json:"interfacePrefix,omitempty"` // of pods' devices on the node, several by commas
+	RouteSource        string `json:"routeSource,omitempty"`     // WorkloadIPs; "" is CalicoIPAM
+	IPIPMTU            int    `json:"ipipMTU,omitempty"`
+	VXLANMTU           int    `json:"vxlanMTU,omitempty"`
+	WireguardEnabled   *bool  `json:"wireguardEnabled,omitempty"`
+	WireguardInterface string `json:"wireguardInterfaceName,omitempty"`
+	WireguardMTU       int    `json:"wireguardMTU,omitempty"`
+	NATInterfaces      string `json:"iptablesNATOutgoingInterfaceFilter,omitempty"` // devices that natOutgoing is for
+}
+
+// CalicoFelixOf is how felix is set on a node: what the node's own configuration
+// says, and for the rest what that of all nodes does.
+func CalicoFelixOf(configs []CalicoFelix, node string) (spec CalicoFelixSpec) {
+	for _, name := range []string{"default", "node." + node} {
+		for i := range configs {
+			if text, err := json.Marshal(configs[i].Spec); err == nil && configs[i].Name == name {
+				_ = json.Unmarshal(text, &spec) // it was written from one
+			}
+		}
+	}
+	return spec
 }
 
 // A CalicoFailsafe is a port that no policy can close.

@@ -1,6 +1,9 @@
 package snapshot
 
 import (
+	"net/netip"
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -33,6 +36,14 @@ type CalicoAffinity struct {
 	} `json:"spec"`
 }
 
+// Block is the block that a node claims. It reports false if it is none, or if the
+// claim does not count: it does once it is confirmed (libcalico-go/lib/ipam).
+func (a *CalicoAffinity) Block() (netip.Prefix, bool) {
+	c := &a.Spec
+	block, err := netip.ParsePrefix(c.CIDR)
+	return block.Masked(), err == nil && c.State == "confirmed" && c.Deleted != true && c.Deleted != "true" && c.Type != "virtual"
+}
+
 // A CalicoBlock is an IPAMBlock of Calico: which addresses of a block are given
 // out, and to whom.
 type CalicoBlock struct {
@@ -47,6 +58,32 @@ type CalicoBlock struct {
 		} `json:"attributes"`
 		Deleted bool `json:"deleted,omitempty"`
 	} `json:"spec"`
+}
+
+// Block is the block itself, and the node that claims it, "" if none does. It
+// reports false if it is being deleted, or is none.
+func (b *CalicoBlock) Block() (block netip.Prefix, node string, ok bool) {
+	block, err := netip.ParsePrefix(b.Spec.CIDR)
+	node, claimed := strings.CutPrefix(b.Spec.Affinity, "host:")
+	if !claimed {
+		node = ""
+	}
+	return block.Masked(), node, err == nil && !b.Spec.Deleted
+}
+
+// Given are the addresses of the block that are given out, with the node that each
+// was given on, "" if that is not told.
+func (b *CalicoBlock) Given() map[netip.Addr]string {
+	given := map[netip.Addr]string{}
+	block, _, ok := b.Block()
+	ip := block.Addr()
+	for _, at := range b.Spec.Allocations {
+		if ok && block.Contains(ip) && at != nil && *at >= 0 && *at < len(b.Spec.Attributes) {
+			given[ip] = b.Spec.Attributes[*at].Secondary["node"]
+		}
+		ip = ip.Next()
+	}
+	return given
 }
 
 // A CalicoBGP is a BGPConfiguration of Calico. Only the one named default says

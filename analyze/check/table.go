@@ -17,7 +17,7 @@ func rows() []row {
 			[]string{"cni/leftover", "cni/mismatch"}, checkCNI},
 		{"network", "what the network plugin needs of each node: devices, routes, neighbours, forwarding entries, masquerading",
 			[]string{"address/duplicate", "address/overlap", "address/wrong", "bgp/not-established", "bridge/hairpin", "bridge/no-master", "bridge/port-state", "cni/broken", "cni/contradiction", "fdb/missing", "fdb/wrong", "link/down", "link/missing", "mtu/too-small", "neigh/missing", "neigh/wrong",
-				"netfilter/drop", "netfilter/masquerade-missing", "network/not-checked", "route/blackhole", "route/diverted", "route/missing", "route/unreachable", "sysctl/rp-filter"}, checkNetwork},
+				"netfilter/drop", "netfilter/masquerade-missing", "netfilter/masquerade-unwanted", "network/not-checked", "route/blackhole", "route/diverted", "route/missing", "route/unreachable", "sysctl/rp-filter"}, checkNetwork},
 		{"infra", "what the network between machines needs, where the bundle tells of it: routes of the cloud, and its interfaces",
 			[]string{"infra/address-not-owned", "infra/route-missing", "infra/route-wrong"}, checkInfra},
 		{"routes", "pods and nodes without a default route", []string{"route/missing"}, checkRoutes},

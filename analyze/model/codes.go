@@ -50,6 +50,7 @@ func wayCodes() []Code {
 		{"neigh/wrong", "The neighbour entry leads to a hardware address that is not the next hop's.", "Delete the entry."},
 		{"netfilter/drop", "A rule drops the packet.", "Remove the rule, or put an exception before it."},
 		{"netfilter/masquerade-missing", "The packet leaves with a source address that cannot be answered.", "Restore the masquerade rules."},
+		{"netfilter/masquerade-unwanted", "A packet between pods leaves with a node's address, as if its sender were another.", "Restart the network's agent on the node, which writes what is excepted from masquerading."},
 		{"netfilter/mixed-backends", "Packets meet rules of both backends of iptables, of which each tool shows only its own.", "Move the rules to one backend."},
 		{"netfilter/reject", "A rule rejects the packet.", "Remove the rule, or put an exception before it."},
 		{"odd/modules", "A node's kernel has other modules loaded than those of the nodes that it ought to be like.", "Load the modules as on the other nodes."},

@@ -85,6 +85,11 @@ func innermost(w passage) model.Packet {
 	if w.visit.Input != nil {
 		p = w.visit.Input.Packet
 	}
+	return inner(p)
+}
+
+// inner is the packet that a packet of tunnels carries, itself if it is none.
+func inner(p model.Packet) model.Packet {
 	for p.Encap != nil {
 		p = *p.Encap
 	}

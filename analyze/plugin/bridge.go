@@ -55,21 +55,3 @@ func (e *Env) PodCIDR(node string, ip netip.Addr) (netip.Prefix, bool) {
 	}
 	return netip.Prefix{}, false
 }
-
-// Member is an address of a node's range of the family of like: a pod's, or else
-// the first that a pod may have; invalid if the node has no such range.
-func (c Census) Member(env *Env, node string, like netip.Addr) netip.Addr {
-	for _, pod := range c.Pods(node) {
-		for _, ip := range PodIPs(pod) {
-			if _, ok := env.PodCIDR(node, ip); ok && ip.Is4() == like.Is4() {
-				return ip
-			}
-		}
-	}
-	for _, r := range env.IPCache.GetNodePodCIDRs(node) {
-		if r.Addr().Is4() == like.Is4() {
-			return r.Masked().Addr().Next()
-		}
-	}
-	return netip.Addr{}
-}

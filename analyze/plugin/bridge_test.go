@@ -9,7 +9,6 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
-	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/snapshot"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -56,14 +55,8 @@ func TestCheckHairpin(t *testing.T) {
 	require.Empty(t, got)
 }
 
-func TestMember(t *testing.T) {
+func TestPodCIDR(t *testing.T) {
 	_, env := open(t, []string{onLink, onBridge}, []string{podLink, podWay})
-	c := plugin.Count(env)
-	four, six := netip.IPv4Unspecified(), netip.IPv6Unspecified()
-	require.Equal(t, "10.244.2.10", c.Member(&env, "n2", four).String())
-	require.Equal(t, "10.244.3.1", c.Member(&env, "n3", four).String(), "no pod lives there")
-	require.False(t, c.Member(&env, "n3", six).IsValid())
-	require.False(t, c.Member(&env, "n9", four).IsValid())
 	cidr, ok := env.PodCIDR("n2", netip.MustParseAddr("10.244.2.77"))
 	require.True(t, ok)
 	require.Equal(t, "10.244.2.0/24", cidr.String())
@@ -101,34 +94,5 @@ func TestNodeCNIPlugin(t *testing.T) {
 		got, ok := plugin.NodeCNIPlugin[struct{ MTU int }](plugin.Env{Snapshot: snap}, tt.node, tt.kind, "conf", "10-b")
 		require.Equal(t, tt.want, got.MTU, tt)
 		require.Equal(t, tt.want != 0, ok, tt)
-	}
-}
-
-func TestCheckForward(t *testing.T) {
-	w, _ := open(t, []string{onLink, onBridge, toN2}, []string{podLink, podWay})
-	q := route.Query{Src: netip.MustParseAddr("10.244.1.10"), Dst: netip.MustParseAddr("10.244.2.10"), IIf: "cni0"}
-	for rules, want := range map[string]reported{
-		":FORWARD ACCEPT [0:0]\n": nil,
-		":FORWARD DROP [0:0]\n":   {"critical netfilter/drop"},
-		":FORWARD DROP [0:0]\n-A FORWARD -s 10.244.0.0/16 -j ACCEPT\n": nil,
-		":FORWARD ACCEPT [0:0]\n-A FORWARD -s 10.244.0.0/16 -j DROP\n": nil, // somebody's will
-	} {
-		ns := altered(t, w, func(i *nodedump.NetNSInfo) {
-			i.IPTables = nodedump.Part{File: "rules", Status: nodedump.StatusOK, Data: []byte("*filter\n" + rules + "COMMIT\n")}
-			i.Neighbours = []nodedump.Neighbour{{IP: "192.0.2.2", Dev: "eth0", MAC: "02:00:00:00:00:02", State: "REACHABLE"}}
-		})
-		var got reported
-		plugin.CheckForward(&got, ns, q, "Write the rules.")
-		require.Equal(t, want, got, rules)
-	}
-}
-
-func TestCheckPodMTU(t *testing.T) {
-	_, env := open(t, []string{onLink, onBridge}, []string{podLink, podWay})
-	pods := plugin.Count(env).Pods("n1")
-	for limit, want := range map[int]reported{1500: nil, 1499: {"warning mtu/too-small"}} {
-		var got reported
-		plugin.CheckPodMTU(env, &got, pods, limit, "so it is")
-		require.Equal(t, want, got)
 	}
 }

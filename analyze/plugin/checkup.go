@@ -13,85 +13,87 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 )
 
-// CheckArrival reports a packet that a node would discard for its source: q.Src
-// came in by q.IIf and goes to q.Dst. Of a device that is down nothing is asked.
-func CheckArrival(env Env, r assertions.Reporter, ns *netstack.NetNS, q route.Query) {
-	dev, ok := ns.Device(q.IIf)
-	if !ok || !netstack.Up(dev) {
+// A Checkup is the check of one node that a [Checker] makes. The plugin asserts
+// what is its own, tells of which pods packets may be asked about, and gives the
+// lanes to the other nodes; the rest is the same for all networks. Its assertions
+// are those of the node's own namespace.
+type Checkup struct {
+	*assertions.NetstackAssertion
+	To     assertions.Reporter
+	Node   string
+	Census Census
+
+	// Agent is what writes the node's routes and rules, for remedies.
+	Agent string
+
+	env     Env
+	fabric  Fabric
+	senders []sender
+}
+
+// A sender is an address of the node's pods, and the node's device that its
+// packets come in by.
+type sender struct {
+	ip  netip.Addr
+	dev string
+}
+
+// NewCheckup returns the check of a node, whose fabric says what it means to
+// masquerade.
+func NewCheckup(env Env, r assertions.Reporter, node string, fabric Fabric, census Census) *Checkup {
+	return &Checkup{NetstackAssertion: assertions.NewNetstackAssertion(r, env.Atlas.NetNS(PlaceOf(node)), model.SuspicionLevelCritical),
+		To: r, Node: node, Census: census, env: env, fabric: fabric}
+}
+
+// Pods are those of the node.
+func (c *Checkup) Pods() []*corev1.Pod { return c.Census.Pods(c.Node) }
+
+// Peers are the other nodes.
+func (c *Checkup) Peers() []*corev1.Node { return c.Census.Peers(c.Node) }
+
+// Sends tells of a pod of the node whose packets come in by dev. One of each
+// family is asked about, if dev is up.
+func (c *Checkup) Sends(ip netip.Addr, dev string) {
+	if d, ok := c.NS().Device(dev); ok && netstack.Up(d) && !c.sender(ip).ip.IsValid() {
+		c.senders = append(c.senders, sender{ip, dev})
+	}
+}
+
+// sender is that of the family of like; its address is invalid if there is none.
+func (c *Checkup) sender(like netip.Addr) sender {
+	if i := slices.IndexFunc(c.senders, func(s sender) bool { return s.ip.Is4() == like.Is4() }); i >= 0 {
+		return c.senders[i]
+	}
+	return sender{}
+}
+
+// CheckLane asserts a lane to another node's pods, that no policy rule leads packets
+// of the node's pods elsewhere, and that what goes there and what comes from there
+// is let in and passed on as it is.
+func (c *Checkup) CheckLane(l Lane) {
+	l.Assert(c.NetstackAssertion)
+	s := c.sender(l.Dst)
+	if _, there := c.NS().Device(l.Dev); !s.ip.IsValid() || !there && l.Dev != "" {
 		return
 	}
-	if refused := ns.FIB.Validate(q); refused != nil && refused.Code == "sysctl/rp-filter" {
-		r.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: refused.Code, Evidence: refused.Evidence,
-			Message: fmt.Sprintf("packets of %s that come in by %s are discarded: %s", env.IPCache.Name(q.Src), q.IIf, refused.Why),
-			Remedy:  fmt.Sprintf("Mend the route to %s, or set rp_filter of all and of %s to 0 or 2.", q.Src, q.IIf)})
+	out, in := route.Query{Src: s.ip, Dst: l.Dst, IIf: s.dev}, route.Query{Src: l.Dst, Dst: s.ip, IIf: l.Dev}
+	if !l.ByRule {
+		c.AssertMainTable(out)
 	}
-}
-
-// CheckTransit reports a packet that a node would discard for its source, as
-// [CheckArrival] does, or not pass on: q.Dst is not its own.
-func CheckTransit(env Env, r assertions.Reporter, ns *netstack.NetNS, q route.Query) {
-	CheckArrival(env, r, ns, q)
-	dev, ok := ns.Device(q.IIf)
-	if !ok || !netstack.Up(dev) {
-		return
-	}
-	if on, at, known := ns.FIB.Forwarding(q.IIf, q.Dst.Is6()); known && !on {
-		r.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "sysctl/ip-forward", Evidence: at,
-			Message: fmt.Sprintf("the node does not pass on what comes in by %s", q.IIf), Remedy: "sysctl -w net.ipv4.conf." + q.IIf + ".forwarding=1"})
-	}
-}
-
-// Outside is a packet of a pod to an address that no cluster has (TEST-NET-1,
-// RFC 5737).
-func Outside(pod netip.Addr) model.Packet {
-	dst := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 80)
-	return model.Packet{Protocol: model.TCP, Src: netip.AddrPortFrom(pod, netstack.EphemeralPort), Dst: dst}
-}
-
-// CheckMasquerade lets a node pass on a packet of a pod to the world, which comes
-// in by dev, and reports that it leaves with the pod's address. remedy says who
-// writes the rules.
-func CheckMasquerade(r assertions.Reporter, ns *netstack.NetNS, p model.Packet, dev, remedy string) {
-	for _, o := range ns.Input(p, dev, ns.Alone()) {
-		if o.Disposition != model.Forwarded || len(o.Doubts) > 0 || o.Packet.Src.Addr() != p.Src.Addr() {
-			continue
+	for _, q := range []route.Query{in, out} {
+		if q.IIf == "" {
+			continue // the way of what comes from there is not known
 		}
-		r.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: ns.Info.IPTables.File,
-			Message: fmt.Sprintf("packets of the node's pods leave by %s to the world with the pod's own address, which nobody there can answer", o.Dev),
-			Remedy:  remedy})
-		return
+		CheckArrival(c.env, c.To, c.NS(), q)
+		CheckForward(c.To, c.NS(), q, fmt.Sprintf("Restart %s on the node, which writes the rules that accept.", c.Agent))
 	}
 }
 
-// CheckForward lets a node pass on a packet between pods of two nodes, q.Src to
-// q.Dst by q.IIf, and reports that the policy of a chain drops it. Rules that drop
-// it are somebody's will. remedy says who writes the rules that accept.
-func CheckForward(r assertions.Reporter, ns *netstack.NetNS, q route.Query, remedy string) {
-	p := model.Packet{Protocol: model.TCP, Src: netip.AddrPortFrom(q.Src, netstack.EphemeralPort), Dst: netip.AddrPortFrom(q.Dst, 80)}
-	for _, o := range ns.Input(p, q.IIf, ns.Alone()) {
-		at := slices.IndexFunc(o.Trace, func(s model.Step) bool { return s.Action == "policy drop" })
-		if o.Code != "netfilter/drop" || len(o.Doubts) > 0 || at < 0 {
-			continue
-		}
-		r.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: o.Code, Evidence: o.Evidence,
-			Message: fmt.Sprintf("what comes in by %s from pods to pods of another node is dropped by the policy of %s, and no rule before it accepts it", q.IIf, o.Trace[at].Where), Remedy: remedy})
-		return
-	}
-}
-
-// CheckPodMTU reports pods that send larger packets than get to the pods of
-// other nodes in one piece: their device has an MTU above limit. why says where
-// the limit is from.
-func CheckPodMTU(env Env, r assertions.Reporter, pods []*corev1.Pod, limit int, why string) {
-	for _, pod := range pods {
-		place, ns := PodPlace(env, pod)
-		if ns == nil {
-			continue
-		}
-		if dev, ok := ns.FIB.DeviceOwning(PodIPs(pod)[0]); ok && dev.MTU > limit {
-			r.Report(model.Suspicion{On: env.HopOf(place), Level: model.SuspicionLevelWarning, Code: "mtu/too-small", Evidence: ns.DeviceEvidence(dev),
-				Message: fmt.Sprintf("pod %s/%s sends packets of up to %d bytes, and no more than %d get to other nodes: %s", pod.Namespace, pod.Name, dev.MTU, limit, why),
-				Remedy:  fmt.Sprintf("Give pods an MTU of at most %d, and recreate those that have a larger one.", limit)})
-		}
+// CheckMasquerade asserts that packets of the node's pods to the world leave with
+// the node's address, where the network means that.
+func (c *Checkup) CheckMasquerade() {
+	s := c.sender(netip.IPv4Unspecified())
+	if p := Outside(s.ip); s.ip.IsValid() && c.fabric.Masquerades(p) {
+		checkMasquerade(c.To, c.NS(), p, s.dev, model.Suspicion{Evidence: rulesOf(c.fabric, c.NS()), Remedy: fmt.Sprintf("Restart %s on the node, which writes the rules that masquerade.", c.Agent)})
 	}
 }

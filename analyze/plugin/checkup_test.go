@@ -11,7 +11,6 @@ import (
 
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
-	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/analyze/topology"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -114,73 +113,90 @@ func TestBy(t *testing.T) {
 	}
 }
 
-// reported are the codes that a check reports.
-type reported []string
-
-func (r *reported) Report(s model.Suspicion) { *r = append(*r, s.Level.String()+" "+s.Code) }
-
-func TestCheckArrival(t *testing.T) {
-	w, env := open(t, []string{onLink, onBridge, toN2}, []string{podLink, podWay})
-	near, far := netip.MustParseAddr("10.244.1.10"), netip.MustParseAddr("10.244.2.10")
-	for _, tt := range []struct {
-		filter, dev string
-		want        reported
-	}{
-		{"1", "eth0", nil}, // the way back is the way in
-		{"1", "cni0", reported{"fatal sysctl/rp-filter"}},
-		{"0", "cni0", nil},
-		{"1", "gone0", nil},
-	} {
-		info, err := w.snap.NetNS("n1", nodedump.HostNetns)
-		require.NoError(t, err)
-		copied := *info
-		copied.Sysctls = map[string]string{"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": tt.filter}
-		ns, problems := netstack.New(&copied)
-		require.Empty(t, problems)
-		var got reported
-		plugin.CheckArrival(env, &got, ns, route.Query{Src: far, Dst: near, IIf: tt.dev})
-		require.Equal(t, tt.want, got, "%+v", tt)
+func TestCheckup(t *testing.T) {
+	const drops = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
+	rule := func(i *nodedump.NetNSInfo) {
+		i.Rules = []nodedump.Rule{{Family: 4, Table: 255}, {Family: 4, Priority: 9, IIf: "veth0", Table: 100}, {Family: 4, Priority: 32766, Table: 254}}
+		i.Routes = append(i.Routes, nodedump.Route{Family: 4, Table: 100, Dst: "0.0.0.0/0", Via: "192.0.2.254", Dev: "eth0"})
 	}
-}
-
-func TestCheckTransit(t *testing.T) {
-	w, env := open(t, []string{onLink, onBridge, toN2}, []string{podLink, podWay})
 	for _, tt := range []struct {
-		forwards, filter, dev string
-		want                  reported
+		name string
+		lane func(*plugin.Lane)
+		node func(*nodedump.NetNSInfo)
+		from string // the device of the node's pods
+		want reported
 	}{
-		{"1", "0", "cni0", nil},
-		{"0", "0", "cni0", reported{"critical sysctl/ip-forward"}},
-		{"1", "1", "cni0", reported{"fatal sysctl/rp-filter"}},
-		{"0", "1", "cni0", reported{"critical sysctl/ip-forward"}}, // which the kernel looks at first
-		{"0", "1", "gone0", nil},
+		{"all is well", nil, nil, "cni0", nil},
+		{"the lane is not", nil, func(i *nodedump.NetNSInfo) { i.FDB = nil }, "cni0", reported{"critical fdb/missing"}},
+		{"a rule leads elsewhere", nil, rule, "veth0", reported{"critical route/diverted", "fatal sysctl/rp-filter"}},
+		{"a rule of the network's own", func(l *plugin.Lane) { l.ByRule = true }, rule, "veth0", reported{"fatal sysctl/rp-filter"}},
+		{"nothing is passed on", nil, func(i *nodedump.NetNSInfo) {
+			i.IPTables = nodedump.Part{File: "rules", Status: nodedump.StatusOK, Data: []byte(drops)}
+		}, "cni0", reported{"critical netfilter/drop", "critical netfilter/drop"}},
+		{"no pod's device is up, so nothing is asked", nil, func(i *nodedump.NetNSInfo) {
+			i.IPTables = nodedump.Part{File: "rules", Status: nodedump.StatusOK, Data: []byte(drops)}
+		}, "gone0", nil},
+		{"the way is not known, but from the pods there is none", func(l *plugin.Lane) { l.Dev = "" }, func(i *nodedump.NetNSInfo) {
+			i.IPTables = nodedump.Part{File: "rules", Status: nodedump.StatusOK, Data: []byte(drops)}
+		}, "cni0", reported{"critical netfilter/drop"}},
 	} {
-		ns := altered(t, w, func(i *nodedump.NetNSInfo) {
-			i.Sysctls = map[string]string{"net.ipv4.conf.cni0.forwarding": tt.forwards, "net.ipv4.conf.all.rp_filter": tt.filter}
+		w, env := open(t, []string{onLink, onBridge}, []string{podLink, podWay})
+		w.read[plugin.PlaceOf("n1")] = altered(t, w, func(i *nodedump.NetNSInfo) {
+			tunnelled(i)
+			i.Sysctls["net.ipv4.conf.all.rp_filter"] = "1"
+			if tt.from == "veth0" {
+				i.Interfaces[2].Master, i.Interfaces[2].Port = 0, nil
+			}
+			if tt.node != nil {
+				tt.node(i)
+			}
 		})
+		l := toTunnel()
+		if tt.lane != nil {
+			tt.lane(&l)
+		}
 		var got reported
-		plugin.CheckTransit(env, &got, ns, route.Query{Src: netip.MustParseAddr("10.244.2.10"), Dst: netip.MustParseAddr("10.244.1.10"), IIf: tt.dev})
-		require.Equal(t, tt.want, got, "%+v", tt)
+		c := plugin.NewCheckup(env, &got, "n1", &fabric{}, plugin.Count(env))
+		c.Sends(netip.MustParseAddr("10.244.1.10"), tt.from)
+		c.CheckLane(l)
+		require.Equal(t, tt.want, got, tt.name)
 	}
 }
 
-func TestCheckMasquerade(t *testing.T) {
-	const masquerade = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE\nCOMMIT\n"
-	w, _ := open(t, []string{onLink, onBridge, "0.0.0.0/0 eth0 192.0.2.254"}, []string{podLink, podWay})
-	for rules, want := range map[string]reported{masquerade: nil, "": {"critical netfilter/masquerade-missing"}} {
-		info, err := w.snap.NetNS("n1", nodedump.HostNetns)
-		require.NoError(t, err)
-		copied := *info
-		if rules != "" {
-			copied.IPTables = nodedump.Part{File: "rules", Status: nodedump.StatusOK, Data: []byte(rules)}
+// masquerader means that all is masqueraded, by rules of nftables or of iptables.
+type masquerader struct {
+	fabric
+	means, nft bool
+}
+
+func (m *masquerader) Masquerades(model.Packet) bool { return m.means }
+func (m *masquerader) NFTables() bool                { return m.nft }
+
+func TestCheckupMasquerade(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		of   masquerader
+		want string // evidence, "" if there is nothing to say
+	}{
+		{"not meant", masquerader{}, ""},
+		{"by iptables", masquerader{means: true}, "ipt"},
+		{"by nftables", masquerader{means: true, nft: true}, "nft"},
+	} {
+		w, env := open(t, []string{onLink, onBridge, "0.0.0.0/0 eth0 192.0.2.254"}, []string{podLink, podWay})
+		w.read[plugin.PlaceOf("n1")] = altered(t, w, func(i *nodedump.NetNSInfo) {
+			i.IPTables, i.NFT = nodedump.Part{File: "ipt", Status: nodedump.StatusEmpty}, nodedump.Part{File: "nft", Status: nodedump.StatusEmpty}
+			i.Interfaces[0].Addrs[0].Prefix, i.Routes[0].Dst = "198.51.100.1/24", "198.51.100.0/24" // the address that is asked about is in TEST-NET-1
+			i.Routes[2].Via, i.Neighbours[0].IP = "198.51.100.254", "198.51.100.254"
+		})
+		got := &suspicions{}
+		c := plugin.NewCheckup(env, got, "n1", &tt.of, plugin.Count(env))
+		c.Agent = "the agent"
+		c.Sends(netip.MustParseAddr("10.244.1.10"), "cni0")
+		c.CheckMasquerade()
+		require.Equal(t, tt.want != "", len(*got) == 1, "%s: %v", tt.name, *got)
+		if tt.want != "" {
+			require.Equal(t, tt.want, (*got)[0].Evidence)
+			require.Equal(t, "Restart the agent on the node, which writes the rules that masquerade.", (*got)[0].Remedy)
 		}
-		copied.Neighbours = []nodedump.Neighbour{{IP: "192.0.2.254", Dev: "eth0", MAC: "02:00:00:00:00:fe", State: "REACHABLE"}}
-		ns, problems := netstack.New(&copied)
-		require.Empty(t, problems)
-		var got reported
-		p := plugin.Outside(netip.MustParseAddr("10.244.1.10"))
-		p.Dst = netip.MustParseAddrPort("203.0.113.1:80") // the nodes of this world live in TEST-NET-1
-		plugin.CheckMasquerade(&got, ns, p, "cni0", "Write the rules.")
-		require.Equal(t, want, got)
 	}
 }

@@ -164,7 +164,7 @@ func (h *Host) assertMasquerade(upstream *model.Link, p model.Packet) {
 		return
 	}
 	if left := upstream.From.Output.Packet; left.Src == p.Src {
-		h.findings.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: h.reality.NS.Info.IPTables.File,
+		h.findings.Report(model.Suspicion{Level: model.SuspicionLevelCritical, Code: "netfilter/masquerade-missing", Evidence: rulesOf(h.Fabric, h.reality.NS),
 			Message: fmt.Sprintf("the packet to %s leaves with the pod's address %s", p.Dst.Addr(), p.Src.Addr())})
 	}
 }

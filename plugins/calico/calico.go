@@ -31,7 +31,7 @@ func marks() []plugin.Marks {
 		Images:      []string{"calico/node", "*calico-node"},
 		Configs:     []string{"*-calico.conflist"},
 		Types:       []string{"calico"},
-		Annotations: []string{annotationPrefix + "IPv4Address", annotationPrefix + "IPv4*TunnelAddr"},
+		Annotations: []string{snapshot.CalicoPrefix + "IPv4Address", snapshot.CalicoPrefix + "IPv4*TunnelAddr"},
 		ConfigMaps:  []string{"calico-config"},
 		Resources:   []string{"ippools." + snapshot.CalicoStored, "ippools." + snapshot.CalicoAPI},
 		Devices:     []string{"cali*", vxlanDevice, wireguard},
@@ -40,18 +40,18 @@ func marks() []plugin.Marks {
 
 // calico implements [plugin.Plugin].
 type calico struct {
-	env     plugin.Env
-	cfg     *Config
-	facts   func() *facts // these are read when somebody asks
-	census  func() plugin.Census
-	targets func() map[string][]netip.Addr // of each node, to ask for the ways there
+	env    plugin.Env
+	cfg    *Config
+	facts  func() *facts // these are read when somebody asks
+	census func() plugin.Census
+	aims   func() map[string][]netip.Addr // of each node, to ask for the ways there
 }
 
 func open(env plugin.Env, cfg *Config) *calico {
 	c := &calico{env: env, cfg: cfg,
 		facts:  sync.OnceValue(func() *facts { return read(env.Snapshot) }),
 		census: sync.OnceValue(func() plugin.Census { return plugin.Count(env) })}
-	c.targets = sync.OnceValue(c.aims)
+	c.aims = sync.OnceValue(func() map[string][]netip.Addr { return c.facts().blocks.Aims(c.census()) })
 	return c
 }
 
@@ -63,15 +63,15 @@ func (c *calico) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
 // uplink asserts the node's side of a pod's veth, and that somebody answers there
 // for the pods' gateway.
 func (c *calico) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, _ netip.Addr) {
-	f := &fabric{calico: c, node: pod.NodeName}
+	f := c.at(pod.NodeName)
 	if pod.Object == nil || f.bpf() {
 		return
 	}
 	f.LocalPod(a, pod.Object)
-	f.veth(pod.Object).AssertGateway(a, gateway(), false) // felix/dataplane/linux/endpoint_mgr.go
+	f.veth(pod.Object).AssertGateway(a, gateway(), false)
 }
 
 // CreateNode implements [plugin.Plugin].
 func (c *calico) CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error) {
-	return plugin.NewHost(c.env, node, &fabric{calico: c, node: node.NodeName})
+	return plugin.NewHost(c.env, node, c.at(node.NodeName))
 }

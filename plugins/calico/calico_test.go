@@ -88,7 +88,7 @@ func TestFacts(t *testing.T) {
 	f := read(healthy("ipip CrossSubnet").write(t).Snapshot)
 	require.Equal(t, pool{name: "p", prefix: f.pools[0].prefix, tunnel: "ipip", cross: true, nat: true}, f.pools[0])
 	require.True(t, f.mesh)
-	require.Equal(t, "172.31.0.1/24", f.members["n1"].addr.String())
+	require.Equal(t, "172.31.0.1/24", f.members["n1"].Address.String())
 	require.Equal(t, "66:2d:bf:44:a6:8b", vtepMAC("node2"), "as felix of 3.28.5 made it in the lab")
 
 	s := healthy("vxlan Always")
@@ -97,7 +97,7 @@ func TestFacts(t *testing.T) {
 	object("bgpconfigurations", "spec: {}", "spec: {nodeToNodeMeshEnabled: false}")(s)
 	f = read(s.write(t).Snapshot)
 	require.Equal(t, "tap", f.vethPrefix("n1"))
-	require.Equal(t, "172.31.0.2/32", f.members["n2"].addr.String(), "the node's address, of which the subnet is not known")
+	require.Equal(t, "172.31.0.2/32", f.members["n2"].Address.String(), "the node's address, of which the subnet is not known")
 	require.False(t, f.mesh)
 
 	delete(s.objects, "bgpconfigurations."+snapshot.CalicoAPI)

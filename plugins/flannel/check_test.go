@@ -44,7 +44,7 @@ func vxlan() *cluster {
 	for _, n := range []string{"n1", "n2"} {
 		i, far := number(n), 3-number(n)
 		c.notes[n] = fmt.Sprintf(`{%[1]skube-subnet-manager: "true", %[1]sbackend-type: vxlan, %[1]spublic-ip: 192.0.2.%[2]d, %[1]spublic-ipv6: "2001:db8::%[2]d",
- %[1]sbackend-data: '{"VNI":1,"VtepMAC":"0a:00:00:00:04:0%[2]d"}', %[1]sbackend-v6-data: '{"VNI":1,"VtepMAC":"0a:00:00:00:06:0%[2]d"}'}`, annotationPrefix, i)
+ %[1]sbackend-data: '{"VNI":1,"VtepMAC":"0a:00:00:00:04:0%[2]d"}', %[1]sbackend-v6-data: '{"VNI":1,"VtepMAC":"0a:00:00:00:06:0%[2]d"}'}`, snapshot.FlannelPrefix, i)
 		c.cidrs[n] = fmt.Sprintf(`["10.244.%d.0/24", "fd00:0:0:%d::/64"]`, i, i)
 		c.env[n] = fmt.Sprintf("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.%d.1/24\nFLANNEL_IPV6_SUBNET=fd00:0:0:%d::1/64\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n", i, i)
 		dev := func(name, kind, mac string, mtu int, addrs ...string) {
@@ -223,14 +223,14 @@ func TestCheckNode(t *testing.T) {
 		{"subnet.env of another range", func(c *cluster) { c.env["n1"] = strings.Replace(c.env["n1"], "10.244.1.1", "10.244.7.1", 1) }, []string{"cni/contradiction subnet.env of node n1 gives its pods addresses of 10.244.7.0/24"}},
 		{"the backend of net-conf.json is another", func(c *cluster) { c.net = strings.Replace(c.net, `"vxlan"`, `"host-gw"`, 1) }, []string{"cni/contradiction flanneld of node n1 runs with the backend vxlan"}},
 		{"the tunnel has another hardware address", func(c *cluster) { c.devs["n1"][1].MAC = "0a:00:00:00:04:99" }, []string{"cni/contradiction the annotation of node n1 tells the other nodes that its tunnel has the hardware address 0a:00:00:00:04:01"}},
-		{"public-ip of nobody", note("n1", "192.0.2.1", "192.0.2.77"), []string{"address/wrong the annotation of node n1 tells the other nodes to send to 192.0.2.77"}},
+		{"public-ip of nobody", note("n1", "192.0.2.1", "192.0.2.77"), []string{"address/wrong flanneld tells the other nodes that node n1 is at 192.0.2.77, which none of its devices has: it is nobody's"}},
 		{"public-ip behind NAT", note("n1", "192.0.2.1", "203.0.113.7"), nil},
 		{"an underlay that takes less than it did", func(c *cluster) { c.devs["n1"][0].MTU = 1400 }, []string{"mtu/too-small subnet.env gives new pods of node n1 an MTU of 1450, and no more than 1350"}},
 		{"an MTU of net-conf.json", func(c *cluster) { c.with("vxlan", `,"MTU":1400`) }, []string{"mtu/too-small subnet.env gives new pods of node n1 an MTU of 1450, and no more than 1350"}},
 		{"machines that were cloned", func(c *cluster) {
 			note("n2", "04:02", "04:01")(c)
 			c.devs["n2"][1].MAC, c.neighbours[0].MAC, c.fdb[0].MAC = "0a:00:00:00:04:01", "0a:00:00:00:04:01", "0a:00:00:00:04:01"
-		}, []string{"address/duplicate the tunnels of nodes n1 and n2"}},
+		}, []string{"address/duplicate nodes n1 and n2 tell the others the same hardware address of their tunnels: 0a:00:00:00:04:01"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := vxlan()
@@ -287,8 +287,8 @@ func TestRemote(t *testing.T) {
 		f := c.open(t, &Config{})
 		peer, _ := f.env.IPCache.GetNodeFromName("n2")
 		var got located
-		a := assertions.NewNetstackAssertion(&got, f.netns("n1"), model.SuspicionLevelCritical)
-		(&fabric{flannel: f, node: &k8s.NodeInfo{NodeName: "n1"}}).Remote(a, netip.MustParseAddr("10.244.2.7"), peer)
+		a := assertions.NewNetstackAssertion(&got, f.env.Atlas.NetNS(plugin.PlaceOf("n1")), model.SuspicionLevelCritical)
+		f.at("n1").Remote(a, netip.MustParseAddr("10.244.2.7"), peer)
 		require.Equal(t, tt.want != "", len(got) == 1, "%s: %q", tt.name, got)
 		if tt.want != "" {
 			require.True(t, strings.HasPrefix(got[0], tt.want), "%s: %q", tt.name, got)
@@ -324,6 +324,6 @@ func TestMasquerades(t *testing.T) {
 		c.env["n1"] = "FLANNEL_IPMASQ=" + tt.env
 		f := c.open(t, &Config{IPMasq: tt.option})
 		f.env.ClusterCIDRs = []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}
-		require.Equal(t, tt.want, (&fabric{flannel: f, node: &k8s.NodeInfo{NodeName: "n1"}}).Masquerades(packet(tt.src, tt.dst)), "%+v", tt)
+		require.Equal(t, tt.want, f.at("n1").Masquerades(packet(tt.src, tt.dst)), "%+v", tt)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pathsnap/pathsnap/analyze/plugin"
 )
 
 // Config holds the options of flannel. Empty ones are read from the bundle.
@@ -19,11 +21,21 @@ type Config struct {
 // backends are those that the plugin knows (flannel's Documentation/backends.md).
 func backends() []string { return []string{"vxlan", "host-gw", "wireguard", "ipip", "alloc"} }
 
+// overhead is what a backend takes of the underlay's MTU, as flannel reckons
+// (encapOverhead, overhead in its backends), for WireGuard over IPv6.
+func overhead(backend string) int {
+	return map[string]int{"vxlan": plugin.OverheadVXLAN, "wireguard": plugin.OverheadWireGuard + 20, "ipip": plugin.OverheadIPIP}[backend]
+}
+
+func (c *Config) mtus() []plugin.MTUOption {
+	return []plugin.MTUOption{{Name: "flannel-pod-mtu", Usage: "`BYTES` that pods may send to other nodes (default: what the backend leaves of the node's MTU)", Value: &c.PodMTU}}
+}
+
 // BindFlags implements the plugin package's ConfigBinder.
 func (c *Config) BindFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Backend, "flannel-backend", "", "`TYPE` of backend: "+strings.Join(backends(), ", ")+" (default: what each node's annotation says, or net-conf.json)")
 	fs.StringVar(&c.Bridge, "flannel-bridge", "", "`DEVICE` that the pods of a node are attached to (default: from the CNI configuration, or cni0)")
-	fs.IntVar(&c.PodMTU, "flannel-pod-mtu", 0, "`BYTES` that pods may send to other nodes (default: what the backend leaves of the node's MTU)")
+	plugin.BindMTUs(fs, c.mtus())
 	fs.BoolVar(&c.IPMasq, "flannel-ip-masq", true, "flanneld runs with --ip-masq (false: expect no masquerading, whatever subnet.env says)")
 	fs.StringVar(&c.HostInterface, "flannel-host-interface", "", "`DEVICE` towards the other nodes (default: by the nodes' routes)")
 }
@@ -33,8 +45,5 @@ func (c *Config) Validate() error {
 	if c.Backend != "" && !slices.Contains(backends(), c.Backend) {
 		return fmt.Errorf("--flannel-backend %q: known are %s", c.Backend, strings.Join(backends(), ", "))
 	}
-	if c.PodMTU < 0 {
-		return fmt.Errorf("--flannel-pod-mtu %d: give a number of bytes, or leave it out", c.PodMTU)
-	}
-	return nil
+	return plugin.ValidateMTUs(c.mtus())
 }

@@ -3,7 +3,6 @@ package flannel
 import (
 	"flag"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,31 +31,6 @@ func config(net, cni string) *corev1.ConfigMap {
 		Data: map[string]string{"net-conf.json": net, "cni-conf.json": cni}}
 }
 
-func TestParseNetConf(t *testing.T) {
-	for _, tt := range []struct {
-		name, text string
-		want       string // "TYPE VNI DIRECT", then what is wrong
-	}{
-		{"vxlan", `{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}`, "vxlan 0 false"},
-		{"a name that contains vxlan is not vxlan", `{"Network":"10.244.0.0/16","Name":"no-vxlan","Backend":{"Type":"host-gw"}}`, "host-gw 0 false"},
-		{"fields in any case", `{"network":"10.244.0.0/16","backend":{"type":"vxlan","vni":4096,"directRouting":true}}`, "vxlan 4096 true"},
-		{"no backend is udp", `{"Network":"10.244.0.0/16"}`, "udp 0 false"},
-		{"IPv6 alone", `{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/48","Backend":{"Type":"host-gw"}}`, "host-gw 0 false"},
-		{"no network", `{"Backend":{"Type":"vxlan"}}`, `vxlan 0 false: Network: netip.ParsePrefix(""): no '/'`},
-		{"no IPv6 network", `{"EnableIPv6":true,"Network":"10.244.0.0/16","IPv6Network":"fd00::","Backend":{"Type":"vxlan"}}`, `vxlan 0 false: IPv6Network: netip.ParsePrefix("fd00::"): no '/'`},
-		{"broken", `{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"`, ` 0 false: unexpected end of JSON input`},
-		{"a number for a word", `{"Network":"10.244.0.0/16","Backend":{"Type":1}}`, ` 0 false: json: cannot unmarshal number`},
-	} {
-		conf, err := parseNetConf(tt.text)
-		got := fmt.Sprintf("%s %d %t", conf.Backend.Type, conf.Backend.VNI, conf.Backend.DirectRouting)
-		if err != nil {
-			got += ": " + err.Error()
-		}
-		require.True(t, strings.HasPrefix(got, tt.want), "%s: %s", tt.name, got)
-		require.Equal(t, strings.Contains(tt.want, ":"), err != nil, tt.name)
-	}
-}
-
 func TestParseCNI(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"plugins":[{"type":"flannel","delegate":{"bridge":"kube-bridge","hairpinMode":true,"mtu":1400}},{"type":"portmap"}]}`: "kube-bridge true 1400 true",
@@ -75,7 +49,7 @@ func TestMarks(t *testing.T) {
 		return &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "net", Name: name},
 			Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}}
 	}
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Annotations: map[string]string{annotationPrefix + "backend-type": "vxlan"}}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Annotations: map[string]string{snapshot.FlannelPrefix + "backend-type": "vxlan"}}}
 	for _, tt := range []struct {
 		name string
 		snap *snapshot.Snapshot
@@ -115,20 +89,4 @@ func TestConfig(t *testing.T) {
 	require.ErrorContains(t, d.Config.Validate(), `--flannel-backend "udp"`)
 	require.NoError(t, fs.Parse([]string{"-flannel-backend", "", "-flannel-pod-mtu", "-1"}))
 	require.ErrorContains(t, d.Config.Validate(), "--flannel-pod-mtu -1")
-}
-
-func TestAnnotations(t *testing.T) {
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
-		annotationPrefix + "backend-data": `{"VNI":7,"VtepMAC":"0a:00:00:00:00:01"}`, annotationPrefix + "backend-v6-data": "broken",
-		annotationPrefix + "public-ip": "192.0.2.1", annotationPrefix + "public-ipv6": "2001:db8::1"}}}
-	require.Equal(t, "0a:00:00:00:00:01", vtep(n, false).VtepMAC)
-	require.Equal(t, 7, vtep(n, false).VNI)
-	require.Zero(t, vtep(n, true))
-	require.Zero(t, vtep(&corev1.Node{}, false))
-	require.Equal(t, "192.0.2.1 2001:db8::1", fmt.Sprint(publicIP(n, false), " ", publicIP(n, true)))
-	n.Annotations[annotationPrefix+"public-ip-overwrite"] = "192.0.2.9"
-	require.Equal(t, "192.0.2.9", publicIP(n, false).String())
-	n.Annotations = nil
-	n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "192.0.2.5"}, {Type: corev1.NodeInternalIP, Address: "192.0.2.6"}}
-	require.Equal(t, "192.0.2.6 invalid IP", fmt.Sprint(publicIP(n, false), " ", publicIP(n, true)))
 }

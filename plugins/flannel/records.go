@@ -2,51 +2,12 @@ package flannel
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/netip"
-	"path"
-	"strings"
-
-	corev1 "k8s.io/api/core/v1"
+	"slices"
 
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/snapshot"
 )
-
-// netConf is net-conf.json as flanneld and its backends read it (flannel's
-// pkg/subnet/config.go): names of fields in any case, IPv4 on unless it is
-// switched off, and the backend udp if there is none.
-type netConf struct {
-	EnableIPv4           *bool
-	EnableIPv6           bool
-	EnableNFTables       bool
-	Network, IPv6Network string
-	Backend              struct {
-		Type          string
-		VNI, MTU      int
-		DirectRouting bool
-		Mode          string // of wireguard: separate, auto, ipv4, ipv6
-	}
-}
-
-// parseNetConf reads net-conf.json. What could be read of a broken one is
-// returned, too.
-func parseNetConf(text string) (conf netConf, err error) {
-	if err = json.Unmarshal([]byte(text), &conf); err == nil {
-		conf.Backend.Type = cmp.Or(conf.Backend.Type, "udp")
-	}
-	for _, r := range []struct {
-		name, prefix string
-		used         bool
-	}{{"Network", conf.Network, conf.EnableIPv4 == nil || *conf.EnableIPv4}, {"IPv6Network", conf.IPv6Network, conf.EnableIPv6}} {
-		if _, bad := netip.ParsePrefix(r.prefix); bad != nil && r.used {
-			err = errors.Join(err, fmt.Errorf("%s: %w", r.name, bad))
-		}
-	}
-	return conf, err
-}
 
 // A delegate is what the CNI plugin flannel hands on to the plugin bridge.
 type delegate struct {
@@ -63,34 +24,29 @@ func parseCNI(text []byte) (delegate, bool) {
 
 // facts is what the bundle says about the cluster's flannel.
 type facts struct {
-	netConf
+	snapshot.FlannelConf
 	file   string // that net-conf.json was read from, "" if there is none
 	broken error  // why it could not be read whole
 	cni    delegate
 }
 
-// read gathers the facts from flannel's ConfigMap, whatever namespace it is in,
-// or else from what was collected of a node.
 func read(snap *snapshot.Snapshot) (f facts) {
-	maps, _ := snap.ConfigMaps() // the analyzer says what is missing
-	for _, cm := range maps {
-		if text := cm.Data["net-conf.json"]; text != "" && strings.Contains(cm.Name, "flannel") {
-			f.file = "cluster/configmaps.yaml"
-			f.netConf, f.broken = parseNetConf(text)
-			f.cni, _ = parseCNI([]byte(cm.Data["cni-conf.json"]))
-			return f
-		}
-	}
-	for _, node := range snap.NodeNames() {
-		for _, name := range snap.Files(node) {
-			if text, err := snap.Read(name); path.Base(name) == "net-conf.json" && err == nil {
-				f.file = name
-				f.netConf, f.broken = parseNetConf(string(text))
-				return f
-			}
-		}
+	conf, cni, file := snap.FlannelTexts()
+	if f.file = file; file != "" {
+		f.FlannelConf, f.broken = snapshot.ParseFlannelConf(conf)
+		f.cni, _ = parseCNI([]byte(cni))
 	}
 	return f
+}
+
+// network is the whole pod network of the family of ip.
+func (f *facts) network(ip netip.Addr, otherwise netip.Prefix) netip.Prefix {
+	for _, text := range []string{f.Network, f.IPv6Network} {
+		if p, err := netip.ParsePrefix(text); err == nil && p.Contains(ip) {
+			return p.Masked()
+		}
+	}
+	return otherwise
 }
 
 // records is what a node has of flannel's: subnet.env, which flanneld writes for
@@ -112,74 +68,70 @@ func (f *flannel) records(node string) *records {
 			r.cni = d
 		}
 	}
-	for _, name := range f.env.Snapshot.Files(node) {
-		if text, err := f.env.Snapshot.Read(name); strings.HasSuffix(name, "flannel/subnet.env") && err == nil {
-			r.envFile, r.env = name, parseEnv(string(text))
-		}
-	}
+	r.env, r.envFile = f.env.Snapshot.FlannelEnv(node)
 	r.cni.Bridge = cmp.Or(f.cfg.Bridge, r.cni.Bridge, "cni0")
 	f.known.Store(node, r)
 	return r
 }
 
-func parseEnv(text string) map[string]string {
-	env := map[string]string{}
-	for line := range strings.Lines(text) {
-		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			env[key] = value
+// subnets are the ranges that subnet.env gives to the node's pods.
+func (r *records) subnets() (list []netip.Prefix) {
+	for _, key := range []string{"FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET"} {
+		if p, err := netip.ParsePrefix(r.env[key]); err == nil {
+			list = append(list, p.Masked())
 		}
 	}
-	return env
+	return list
 }
 
-// subnet is the range of the family of ip that subnet.env gives to the node's
-// pods.
-func (r *records) subnet(ip netip.Addr) (netip.Prefix, bool) {
-	key := "FLANNEL_SUBNET"
-	if ip.Is6() {
-		key = "FLANNEL_IPV6_SUBNET"
+// told is what flanneld tells of a node: nothing of one without a Node object.
+func (f *flannel) told(node string, v6 bool) snapshot.FlannelNode {
+	if object, ok := f.env.IPCache.GetNodeFromName(node); ok {
+		return snapshot.FlannelNodeOf(object, v6)
 	}
-	p, err := netip.ParsePrefix(r.env[key])
-	return p.Masked(), err == nil
+	return snapshot.FlannelNode{}
 }
 
-// Annotations that flanneld keeps on the Node (flannel's
-// pkg/subnet/kube/annotations.go).
-const annotationPrefix = "flannel.alpha.coreos.com/"
-
-func annotation(node *corev1.Node, key string) string { return node.Annotations[annotationPrefix+key] }
-
-// publicIP is the address that flanneld tells the other nodes, of IPv4 or IPv6.
-func publicIP(node *corev1.Node, v6 bool) netip.Addr {
-	keys := []string{"public-ip-overwrite", "public-ip"}
-	if v6 {
-		keys = []string{"public-ipv6-overwrite", "public-ipv6"}
+// readRanges are the ranges of nodes' pods: as the Node says, or, where flanneld keeps its
+// own book in etcd, its subnet.env.
+func (f *flannel) readRanges() *plugin.Ranges {
+	r := &plugin.Ranges{}
+	nodes := f.env.Snapshot.NodeNames()
+	for _, n := range f.census().Nodes {
+		nodes = append(nodes, n.Name)
 	}
-	for _, key := range keys {
-		if a, err := netip.ParseAddr(annotation(node, key)); err == nil {
-			return a
+	for _, node := range nodes {
+		for _, p := range f.env.IPCache.GetNodePodCIDRs(node) {
+			r.Add(p, node)
+		}
+		if !f.told(node, false).Managed {
+			for _, p := range f.records(node).subnets() {
+				r.Add(p, node)
+			}
 		}
 	}
-	for _, addr := range node.Status.Addresses {
-		if a, err := netip.ParseAddr(addr.Address); err == nil && addr.Type == corev1.NodeInternalIP && a.Is6() == v6 {
-			return a
-		}
-	}
-	return netip.Addr{}
+	return r
 }
 
-// vtep is what a node's annotation says of its tunnel device: zero if it does
-// not tell.
-func vtep(node *corev1.Node, v6 bool) (data struct {
-	VNI     int
-	VtepMAC string
-}) {
-	key := "backend-data"
-	if v6 {
-		key = "backend-v6-data"
+// backend is how a node is joined to others. The annotation says what flanneld
+// runs with, net-conf.json with what it should.
+func (f *flannel) backend(node string) string {
+	return cmp.Or(f.cfg.Backend, f.told(node, false).Backend, f.facts.Backend.Type, f.shown(node))
+}
+
+// shown is the backend that the devices of a node show. host-gw and alloc have
+// none.
+func (f *flannel) shown(node string) string {
+	ns := f.env.Atlas.NetNS(plugin.PlaceOf(node))
+	i := slices.IndexFunc(backends(), func(backend string) bool {
+		if ns == nil {
+			return false
+		}
+		_, ok := ns.Device(f.tunnel(backend, node, false))
+		return ok
+	})
+	if i < 0 {
+		return ""
 	}
-	if json.Unmarshal([]byte(annotation(node, key)), &data) != nil {
-		data.VNI, data.VtepMAC = 0, ""
-	}
-	return data
+	return backends()[i]
 }

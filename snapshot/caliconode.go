@@ -1,0 +1,43 @@
+package snapshot
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// CalicoPrefix is what the annotations of Calico's agent begin with.
+const CalicoPrefix = "projectcalico.org/"
+
+// A CalicoNode is what Calico's agent tells of its node, by annotations of the Node
+// (libcalico-go/lib/backend/k8s/resources/node.go).
+type CalicoNode struct {
+	Address   netip.Prefix // that the others reach it by, and its subnet; a whole address if the subnet is not told; invalid without an address
+	VTEP      netip.Addr   // of its VXLAN device, invalid if it has none
+	MAC       string       // of that, "" if nobody chose one
+	Encrypted bool         // it takes packets through WireGuard
+	Reflector bool         // of BGP routes
+}
+
+// CalicoNodeOf reads what is told of a node. Where the agent told no address it is
+// the node's internal one.
+func CalicoNodeOf(node *corev1.Node) CalicoNode {
+	annotation := func(name string) string { return node.Annotations[CalicoPrefix+name] }
+	n := CalicoNode{MAC: annotation("VXLANTunnelMACAddr"), Encrypted: annotation("WireguardPublicKey") != "", Reflector: annotation("RouteReflectorClusterID") != ""}
+	n.Address, _ = netip.ParsePrefix(annotation("IPv4Address"))
+	n.VTEP, _ = netip.ParseAddr(annotation("IPv4VXLANTunnelAddr"))
+	if ip := internalIP(node, false); !n.Address.IsValid() && ip.IsValid() {
+		n.Address = netip.PrefixFrom(ip, ip.BitLen())
+	}
+	return n
+}
+
+// internalIP is the node's internal address of a family, invalid if it has none.
+func internalIP(node *corev1.Node, v6 bool) netip.Addr {
+	for _, a := range node.Status.Addresses {
+		if ip, err := netip.ParseAddr(a.Address); err == nil && a.Type == corev1.NodeInternalIP && ip.Is6() == v6 {
+			return ip
+		}
+	}
+	return netip.Addr{}
+}
