@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 
@@ -145,6 +146,40 @@ func (s *Snapshot) CalicoAffinities() ([]CalicoAffinity, error) {
 // CalicoBlocks returns who has which address.
 func (s *Snapshot) CalicoBlocks() ([]CalicoBlock, error) {
 	return calicoList[CalicoBlock](s, "ipamblocks")
+}
+
+// CalicoClaims returns which nodes claim which block: by their claims, or, where
+// none were collected, by the blocks.
+func (s *Snapshot) CalicoClaims() map[netip.Prefix][]string {
+	all := map[netip.Prefix][]string{}
+	claims, _ := s.CalicoAffinities()
+	for i := range claims {
+		if block, ok := claims[i].Block(); ok {
+			all[block] = append(all[block], claims[i].Spec.Node)
+		}
+	}
+	if len(claims) > 0 {
+		return all
+	}
+	blocks, _ := s.CalicoBlocks()
+	for i := range blocks {
+		if block, node, ok := blocks[i].Block(); ok && node != "" {
+			all[block] = append(all[block], node)
+		}
+	}
+	return all
+}
+
+// CalicoAddresses returns which node each address was given on, "" if that is not
+// told. As with all of Calico's objects, a block that cannot be read is left out, and
+// in the error.
+func (s *Snapshot) CalicoAddresses() (map[netip.Addr]string, error) {
+	blocks, err := s.CalicoBlocks()
+	all := map[netip.Addr]string{}
+	for i := range blocks {
+		maps.Copy(all, blocks[i].Given())
+	}
+	return all, err
 }
 
 // CalicoBGPConfigurations returns how nodes exchange routes.

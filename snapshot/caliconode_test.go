@@ -64,3 +64,17 @@ func TestCalicoFelixOf(t *testing.T) {
 	require.Equal(t, "true tap 1450", fmt.Sprint(*other.BPFEnabled, " ", other.InterfacePrefix, " ", other.VXLANMTU))
 	require.Zero(t, snapshot.CalicoFelixOf(nil, "n1"))
 }
+
+func TestCalicoClaims(t *testing.T) {
+	const claims = "- {metadata: {name: a}, spec: {cidr: 10.0.1.0/26, node: n1, state: confirmed}}\n- {metadata: {name: b}, spec: {cidr: 10.0.1.0/26, node: n2, state: confirmed}}\n- {metadata: {name: c}, spec: {cidr: 10.0.2.0/26, node: n2, state: pending}}\n"
+	const blocks = "- {metadata: {name: a}, spec: {cidr: 10.0.3.0/26, affinity: 'host:n3', allocations: [0], attributes: [{secondary: {node: n1}}]}}\n- {metadata: {name: b}, spec: {cidr: 10.0.4.0/26, allocations: [], attributes: []}}\n"
+	got := calicoBundle(t, "blockaffinities."+snapshot.CalicoStored, claims)
+	require.Equal(t, "map[10.0.1.0/26:[n1 n2]]", fmt.Sprint(got.CalicoClaims()))
+	_, err := got.CalicoAddresses()
+	require.Error(t, err, "not collected")
+	got = calicoBundle(t, "ipamblocks."+snapshot.CalicoStored, blocks)
+	require.Equal(t, "map[10.0.3.0/26:[n3]]", fmt.Sprint(got.CalicoClaims()), "by the blocks")
+	given, err := got.CalicoAddresses()
+	require.NoError(t, err)
+	require.Equal(t, "map[10.0.3.0:n1]", fmt.Sprint(given))
+}

@@ -47,23 +47,38 @@ func ParseFlannelConf(text string) (conf FlannelConf, err error) {
 	return conf, err
 }
 
-// FlannelTexts returns net-conf.json of the cluster, the CNI configuration that goes
-// with it ("" if it is not known), and the part of the bundle that they stand in:
-// flannel's ConfigMap, whatever namespace it is in, or else the first file of a node.
-// The part is "" if there is none.
-func (s *Snapshot) FlannelTexts() (conf, cni, part string) {
+// NetworkOf returns the whole pod network of the family of ip, if ip is of it.
+func (c *FlannelConf) NetworkOf(ip netip.Addr) (netip.Prefix, bool) {
+	for _, text := range []string{c.Network, c.IPv6Network} {
+		if p, err := netip.ParsePrefix(text); err == nil && p.Contains(ip) {
+			return p.Masked(), true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// FlannelConf returns net-conf.json of the cluster and the part of the bundle that it
+// stands in: flannel's ConfigMap, whatever namespace it is in, or else the first file
+// of a node. The part is "" if there is none; an error says why it could not be read
+// whole.
+func (s *Snapshot) FlannelConf() (conf FlannelConf, part string, err error) {
+	text := ""
 	maps, _ := s.ConfigMaps() // the analyzer says what is missing
 	for i := range maps {
-		if text := maps[i].Data["net-conf.json"]; text != "" && strings.Contains(maps[i].Name, "flannel") {
-			return text, maps[i].Data["cni-conf.json"], clusterName("configmaps")
+		if text == "" && strings.Contains(maps[i].Name, "flannel") {
+			text, part = maps[i].Data["net-conf.json"], clusterName("configmaps")
 		}
 	}
 	for _, node := range s.NodeNames() {
-		if text, name := s.fileOf(node, func(name string) bool { return path.Base(name) == "net-conf.json" }); name != "" {
-			return text, "", name
+		if text == "" {
+			text, part = s.fileOf(node, func(name string) bool { return path.Base(name) == "net-conf.json" })
 		}
 	}
-	return "", "", ""
+	if text == "" {
+		return conf, "", nil
+	}
+	conf, err = ParseFlannelConf(text)
+	return conf, part, err
 }
 
 // fileOf returns the first file of a node whose name is as is says.

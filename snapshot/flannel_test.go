@@ -59,12 +59,17 @@ func TestFlannelNodeOf(t *testing.T) {
 func TestFlannelFiles(t *testing.T) {
 	w := snapshot.NewWriter(snapshot.Meta{})
 	require.NoError(t, w.AddNode(&nodedump.NodeNetworkStackDump{Name: "n1"}))
-	require.NoError(t, w.Add("nodes/n1/files/etc/kube-flannel/net-conf.json", []byte("{}")))
+	require.NoError(t, w.Add("nodes/n1/files/etc/kube-flannel/net-conf.json", []byte(`{"Network":"10.244.0.0/16","EnableIPv6":true}`)))
 	require.NoError(t, w.Add("nodes/n1/files/run/flannel/subnet.env", []byte("FLANNEL_MTU=1450\nnonsense\nFLANNEL_SUBNET=10.244.1.1/24\n")))
 	s, err := w.Snapshot()
 	require.NoError(t, err)
-	conf, cni, part := s.FlannelTexts()
-	require.Equal(t, []string{"{}", "", "nodes/n1/files/etc/kube-flannel/net-conf.json"}, []string{conf, cni, part})
+	conf, part, err := s.FlannelConf()
+	require.ErrorContains(t, err, "IPv6Network")
+	require.Equal(t, "nodes/n1/files/etc/kube-flannel/net-conf.json", part)
+	for ip, want := range map[string]string{"10.244.9.9": "10.244.0.0/16 true", "10.9.9.9": "invalid Prefix false", "fd00::1": "invalid Prefix false"} {
+		p, ok := conf.NetworkOf(netip.MustParseAddr(ip))
+		require.Equal(t, want, fmt.Sprint(p, ok))
+	}
 	env, part := s.FlannelEnv("n1")
 	require.Equal(t, map[string]string{"FLANNEL_MTU": "1450", "FLANNEL_SUBNET": "10.244.1.1/24"}, env)
 	require.Equal(t, "nodes/n1/files/run/flannel/subnet.env", part)

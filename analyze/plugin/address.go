@@ -59,10 +59,8 @@ func onLink(dev *nodedump.Interface, ip netip.Addr) bool {
 // tells nothing; what it is called, for people.
 func CheckUnlike[T comparable](c *Checkup, what string, value func(*corev1.Node) T, remedy string) {
 	var none, own T
-	for i := range c.Census.Nodes {
-		if c.Census.Nodes[i].Name == c.Node {
-			own = value(&c.Census.Nodes[i])
-		}
+	if node, ok := c.basis.IPCache.GetNodeFromName(c.Node); ok {
+		own = value(node)
 	}
 	for _, peer := range c.Peers() {
 		if own != none && own == value(peer) {

@@ -60,7 +60,7 @@ func TestCheckUnlike(t *testing.T) {
 		{"nobody tells", nil, nil},
 	} {
 		var got reported
-		c := plugin.NewCheckup(env, &got, "n1", &fabric{}, plugin.Count(env))
+		c := plugin.NewCheckup(plugin.NewBasis(env, env.PodCIDRs), &got, "n1", &fabric{}, "the agent")
 		plugin.CheckUnlike(c, "name", func(n *corev1.Node) string { return tt.values[n.Name] }, "Change one.")
 		require.Equal(t, tt.want, got, tt.name)
 	}

@@ -16,18 +16,16 @@ import (
 // A Checkup is the check of one node that a [Checker] makes. The plugin asserts
 // what is its own, tells of which pods packets may be asked about, and gives the
 // lanes to the other nodes; the rest is the same for all networks. Its assertions
-// are those of the node's own namespace.
+// are those of the node's own namespace. Of one that was not collected nothing is
+// asked.
 type Checkup struct {
 	*assertions.NetstackAssertion
-	To     assertions.Reporter
-	Node   string
-	Census Census
+	To   assertions.Reporter
+	Node string
 
-	// Agent is what writes the node's routes and rules, for remedies.
-	Agent string
-
-	env     Env
+	basis   *Basis
 	fabric  Fabric
+	agent   string
 	senders []sender
 }
 
@@ -39,22 +37,25 @@ type sender struct {
 }
 
 // NewCheckup returns the check of a node, whose fabric says what it means to
-// masquerade.
-func NewCheckup(env Env, r assertions.Reporter, node string, fabric Fabric, census Census) *Checkup {
-	return &Checkup{NetstackAssertion: assertions.NewNetstackAssertion(r, env.Atlas.NetNS(PlaceOf(node)), model.SuspicionLevelCritical),
-		To: r, Node: node, Census: census, env: env, fabric: fabric}
+// masquerade. agent is what writes its routes and rules, for remedies.
+func NewCheckup(b *Basis, r assertions.Reporter, node string, fabric Fabric, agent string) *Checkup {
+	return &Checkup{NetstackAssertion: assertions.NewNetstackAssertion(r, b.HostNS(node), model.SuspicionLevelCritical),
+		To: r, Node: node, basis: b, fabric: fabric, agent: agent}
 }
 
 // Pods are those of the node.
-func (c *Checkup) Pods() []*corev1.Pod { return c.Census.Pods(c.Node) }
+func (c *Checkup) Pods() []*corev1.Pod { return c.basis.Census().Pods(c.Node) }
 
 // Peers are the other nodes.
-func (c *Checkup) Peers() []*corev1.Node { return c.Census.Peers(c.Node) }
+func (c *Checkup) Peers() []*corev1.Node { return c.basis.Census().Peers(c.Node) }
 
 // Sends tells of a pod of the node whose packets come in by dev. One of each
 // family is asked about, if dev is up.
 func (c *Checkup) Sends(ip netip.Addr, dev string) {
-	if d, ok := c.NS().Device(dev); ok && netstack.Up(d) && !c.sender(ip).ip.IsValid() {
+	if c.NS() == nil || c.sender(ip).ip.IsValid() {
+		return
+	}
+	if d, ok := c.NS().Device(dev); ok && netstack.Up(d) {
 		c.senders = append(c.senders, sender{ip, dev})
 	}
 }
@@ -67,13 +68,28 @@ func (c *Checkup) sender(like netip.Addr) sender {
 	return sender{}
 }
 
+// CheckLanes checks the lanes to all other nodes. lane is the way to an address of
+// one of them; it is false where the network means nothing.
+func (c *Checkup) CheckLanes(lane func(peer string, far netip.Addr) (Lane, bool)) {
+	for _, peer := range c.Peers() {
+		for _, far := range c.basis.Aims()[peer.Name] {
+			if l, ok := lane(peer.Name, far); ok {
+				c.CheckLane(l)
+			}
+		}
+	}
+}
+
 // CheckLane asserts a lane to another node's pods, that no policy rule leads packets
 // of the node's pods elsewhere, and that what goes there and what comes from there
 // is let in and passed on as it is.
 func (c *Checkup) CheckLane(l Lane) {
 	l.Assert(c.NetstackAssertion)
 	s := c.sender(l.Dst)
-	if _, there := c.NS().Device(l.Dev); !s.ip.IsValid() || !there && l.Dev != "" {
+	if !s.ip.IsValid() {
+		return
+	}
+	if _, there := c.NS().Device(l.Dev); !there && l.Dev != "" {
 		return
 	}
 	out, in := route.Query{Src: s.ip, Dst: l.Dst, IIf: s.dev}, route.Query{Src: l.Dst, Dst: s.ip, IIf: l.Dev}
@@ -84,8 +100,8 @@ func (c *Checkup) CheckLane(l Lane) {
 		if q.IIf == "" {
 			continue // the way of what comes from there is not known
 		}
-		CheckArrival(c.env, c.To, c.NS(), q)
-		CheckForward(c.To, c.NS(), q, fmt.Sprintf("Restart %s on the node, which writes the rules that accept.", c.Agent))
+		CheckArrival(c.basis.Env, c.To, c.NS(), q)
+		CheckForward(c.To, c.NS(), q, fmt.Sprintf("Restart %s on the node, which writes the rules that accept.", c.agent))
 	}
 }
 
@@ -94,6 +110,6 @@ func (c *Checkup) CheckLane(l Lane) {
 func (c *Checkup) CheckMasquerade() {
 	s := c.sender(netip.IPv4Unspecified())
 	if p := Outside(s.ip); s.ip.IsValid() && c.fabric.Masquerades(p) {
-		checkMasquerade(c.To, c.NS(), p, s.dev, model.Suspicion{Evidence: rulesOf(c.fabric, c.NS()), Remedy: fmt.Sprintf("Restart %s on the node, which writes the rules that masquerade.", c.Agent)})
+		checkMasquerade(c.To, c.NS(), p, s.dev, model.Suspicion{Evidence: rulesOf(c.fabric, c.NS()), Remedy: fmt.Sprintf("Restart %s on the node, which writes the rules that masquerade.", c.agent)})
 	}
 }

@@ -156,7 +156,7 @@ func TestCheckup(t *testing.T) {
 			tt.lane(&l)
 		}
 		var got reported
-		c := plugin.NewCheckup(env, &got, "n1", &fabric{}, plugin.Count(env))
+		c := plugin.NewCheckup(plugin.NewBasis(env, env.PodCIDRs), &got, "n1", &fabric{}, "the agent")
 		c.Sends(netip.MustParseAddr("10.244.1.10"), tt.from)
 		c.CheckLane(l)
 		require.Equal(t, tt.want, got, tt.name)
@@ -189,8 +189,7 @@ func TestCheckupMasquerade(t *testing.T) {
 			i.Routes[2].Via, i.Neighbours[0].IP = "198.51.100.254", "198.51.100.254"
 		})
 		got := &suspicions{}
-		c := plugin.NewCheckup(env, got, "n1", &tt.of, plugin.Count(env))
-		c.Agent = "the agent"
+		c := plugin.NewCheckup(plugin.NewBasis(env, env.PodCIDRs), got, "n1", &tt.of, "the agent")
 		c.Sends(netip.MustParseAddr("10.244.1.10"), "cni0")
 		c.CheckMasquerade()
 		require.Equal(t, tt.want != "", len(*got) == 1, "%s: %v", tt.name, *got)

@@ -31,6 +31,9 @@ type MTU struct {
 // the one with the address that they know the node by. It is zero if that does not
 // show.
 func (c *Checkup) HostMTU(given string, own netip.Addr) MTU {
+	if c.NS() == nil {
+		return MTU{}
+	}
 	dev, ok := c.NS().FIB.DeviceOwning(own)
 	if given != "" {
 		dev, ok = c.NS().Device(given)
@@ -64,12 +67,15 @@ func (e Encapsulation) Left(host MTU) MTU {
 // CheckMTU asserts that a full packet of a tunnel fits what packets between nodes may
 // have, and one of a pod as well, with what the tunnel takes.
 func (c *Checkup) CheckMTU(host MTU, e Encapsulation) {
+	if c.NS() == nil {
+		return
+	}
 	if dev, ok := c.NS().Device(e.Device); ok && netstack.Up(dev) && host.Bytes != 0 && dev.MTU+e.Overhead > host.Bytes {
 		c.Fail("mtu/too-small", host.Evidence, fmt.Sprintf("ip link set %s mtu %d, and the same or less for the pods; or raise the MTU between the nodes.", dev.Name, host.Bytes-e.Overhead),
 			"%s, and the tunnel %s makes packets of up to %d bytes of its %d", host.Why, dev.Name, dev.MTU+e.Overhead, dev.MTU)
 	}
 	if left := e.Left(host); left.Bytes > 0 {
-		CheckPodMTU(c.env, c.To, c.Pods(), left.Bytes, left.Why)
+		CheckPodMTU(c.basis.Env, c.To, c.Pods(), left.Bytes, left.Why)
 	}
 }
 

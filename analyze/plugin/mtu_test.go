@@ -36,7 +36,7 @@ func TestCheckMTU(t *testing.T) {
 		w, env := open(t, []string{onLink, onBridge}, []string{podLink, podWay})
 		w.read[plugin.PlaceOf("n1")] = altered(t, w, tunnelled)
 		var got reported
-		c := plugin.NewCheckup(env, &got, "n1", &fabric{}, plugin.Count(env))
+		c := plugin.NewCheckup(plugin.NewBasis(env, env.PodCIDRs), &got, "n1", &fabric{}, "the agent")
 		c.CheckMTU(c.HostMTU(tt.given, netip.MustParseAddr("192.0.2.1")), tt.e)
 		require.Equal(t, tt.want, got, tt.name)
 	}

@@ -40,24 +40,19 @@ func marks() []plugin.Marks {
 
 // calico implements [plugin.Plugin].
 type calico struct {
-	env    plugin.Env
-	cfg    *Config
-	facts  func() *facts // these are read when somebody asks
-	census func() plugin.Census
-	aims   func() map[string][]netip.Addr // of each node, to ask for the ways there
+	*plugin.Basis
+	cfg   *Config
+	facts func() *facts // these are read when somebody asks
 }
 
 func open(env plugin.Env, cfg *Config) *calico {
-	c := &calico{env: env, cfg: cfg,
-		facts:  sync.OnceValue(func() *facts { return read(env.Snapshot) }),
-		census: sync.OnceValue(func() plugin.Census { return plugin.Count(env) })}
-	c.aims = sync.OnceValue(func() map[string][]netip.Addr { return c.facts().blocks.Aims(c.census()) })
-	return c
+	facts := sync.OnceValue(func() *facts { return read(env.Snapshot) })
+	return &calico{cfg: cfg, facts: facts, Basis: plugin.NewBasis(env, func(plugin.Census) *plugin.Ranges { return &facts().blocks })}
 }
 
 // CreatePod implements [plugin.Plugin].
 func (c *calico) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
-	return plugin.NewSimpleVEthPod(c.env, pod, ifName, c.uplink)
+	return plugin.NewSimpleVEthPod(c.Env, pod, ifName, c.uplink)
 }
 
 // uplink asserts the node's side of a pod's veth, and that somebody answers there
@@ -73,5 +68,5 @@ func (c *calico) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, _ netip.A
 
 // CreateNode implements [plugin.Plugin].
 func (c *calico) CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error) {
-	return plugin.NewHost(c.env, node, c.at(node.NodeName))
+	return plugin.NewHost(c.Env, node, c.at(node.NodeName))
 }

@@ -2,6 +2,7 @@ package calico
 
 import (
 	"flag"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,7 +87,7 @@ func TestMarks(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	f := read(healthy("ipip CrossSubnet").write(t).Snapshot)
-	require.Equal(t, pool{name: "p", prefix: f.pools[0].prefix, tunnel: "ipip", cross: true, nat: true}, f.pools[0])
+	require.Equal(t, "p 10.0.0.0/16 ipip true true", fmt.Sprint(f.pools[0].Name, " ", f.pools[0].prefix, " ", f.pools[0].tunnel, " ", f.pools[0].cross, " ", f.pools[0].Spec.NATOutgoing))
 	require.True(t, f.mesh)
 	require.Equal(t, "172.31.0.1/24", f.members["n1"].Address.String())
 	require.Equal(t, "66:2d:bf:44:a6:8b", vtepMAC("node2"), "as felix of 3.28.5 made it in the lab")

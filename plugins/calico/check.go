@@ -14,8 +14,7 @@ import (
 // CheckNode implements [plugin.Checker].
 func (c *calico) CheckNode(r assertions.Reporter, node string) {
 	f := c.at(node)
-	u := plugin.NewCheckup(c.env, r, node, f, c.census())
-	u.Agent = "calico-node"
+	u := plugin.NewCheckup(c.Basis, r, node, f, "calico-node")
 	if u.NS() == nil {
 		return
 	}
@@ -27,15 +26,13 @@ func (c *calico) CheckNode(r assertions.Reporter, node string) {
 	f.checkPods(u)
 	f.assertAddress(u.NetstackAssertion, node)
 	plugin.CheckUnlike(u, "address", func(n *corev1.Node) netip.Addr { return c.facts().members[n.Name].Address.Addr() }, findAddress)
-	for _, peer := range u.Peers() {
-		for _, far := range c.aims()[peer.Name] {
-			if _, pod := c.env.IPCache.GetPodFromIP(far); !pod && f.perPod() {
-				continue // felix writes no route for it
-			}
-			if l, ok := f.lane(u.NetstackAssertion, far, peer.Name); ok {
-				u.CheckLane(l)
-			}
+	u.CheckLanes(func(peer string, far netip.Addr) (l plugin.Lane, ok bool) {
+		if _, pod := c.IPCache.GetPodFromIP(far); !pod && f.perPod() {
+			return l, false // felix writes no route for it
 		}
+		return f.lane(u.NetstackAssertion, far, peer)
+	})
+	for _, peer := range u.Peers() {
 		f.assertSession(u.At(model.SuspicionLevelWarning), peer.Name) // the routes may be there still
 	}
 	f.checkMTU(u)
@@ -69,8 +66,8 @@ func (f *fabric) checkPlace(a *assertions.NetstackAssertion, pod *corev1.Pod, ip
 			"%s, the address of pod %s/%s, is in no IPPool: Calico has no tunnel and no masquerading for it", ip, pod.Namespace, pod.Name)
 		return
 	}
-	if p.disabled {
-		a.At(model.SuspicionLevelInfo).Fail("address/wrong", f.resource("ippools"), "", "pod %s/%s keeps %s until it is recreated: the IPPool %s is disabled", pod.Namespace, pod.Name, ip, p.name)
+	if p.Spec.Disabled {
+		a.At(model.SuspicionLevelInfo).Fail("address/wrong", f.resource("ippools"), "", "pod %s/%s keeps %s until it is recreated: the IPPool %s is disabled", pod.Namespace, pod.Name, ip, p.Name)
 	}
 	f.placed(a, ip, f.node)
 }

@@ -42,7 +42,7 @@ func (c *calico) at(node string) *fabric { return &fabric{calico: c, node: node}
 
 // resource is the part of the bundle that has the objects of a kind.
 func (c *calico) resource(plural string) string {
-	return "cluster/" + c.env.Snapshot.CalicoResource(plural) + ".yaml"
+	return "cluster/" + c.Snapshot.CalicoResource(plural) + ".yaml"
 }
 
 func on(option *bool) bool { return option != nil && *option }
@@ -62,7 +62,7 @@ func (f *fabric) LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
 
 // veth is a pod's cable.
 func (f *fabric) veth(pod *corev1.Pod) plugin.Veth {
-	return plugin.VethOf(f.env, pod, ifName, f.facts().vethPrefix(f.node))
+	return plugin.VethOf(f.Env, pod, ifName, f.facts().vethPrefix(f.node))
 }
 
 // Remote implements [plugin.Fabric].
@@ -145,7 +145,7 @@ func (f *fabric) way(p pool, node string) (l plugin.Lane) {
 		l.Dev, l.Tunnel, l.Via, l.MAC, l.Underlay = vxlanDevice, tunnel, peer.VTEP, peer.MAC, peer.Address.Addr()
 	case p.tunnel == "vxlan":
 		f.plain(&l.Way, peer, true)
-	case p.local: // BIRD tells nobody
+	case p.Spec.DisableBGPExport: // BIRD tells nobody
 	case means == "": // confd's bird_ipam.cfg.template
 		f.plain(&l.Way, peer, mesh)
 	default:
@@ -165,9 +165,9 @@ func (f *fabric) encrypts(own, peer snapshot.CalicoNode) bool {
 // plain is the way to another node without a tunnel. direct says that the next
 // hop is that node, or the router that leads to it.
 func (f *fabric) plain(w *assertions.Way, peer snapshot.CalicoNode, direct bool) {
-	w.Dev, _ = plugin.DeviceToward(f.env, f.node, f.cfg.HostInterface, peer.Address.Addr())
+	w.Dev, _ = plugin.DeviceToward(f.Env, f.node, f.cfg.HostInterface, peer.Address.Addr())
 	if direct {
-		w.Via = f.env.NextHop(f.node, peer.Address.Addr())
+		w.Via = f.NextHop(f.node, peer.Address.Addr())
 	}
 }
 
@@ -192,7 +192,7 @@ func (f *fabric) assertSession(a *assertions.NetstackAssertion, peer string) {
 // of the node's own: calico-node found it by itself, and may have found another
 // network's.
 func (f *fabric) assertAddress(a *assertions.NetstackAssertion, node string) {
-	plugin.NodeAddress{Node: node, IP: f.facts().members[node].Address.Addr(), By: "Calico", Remedy: findAddress}.Assert(f.env, a)
+	plugin.NodeAddress{Node: node, IP: f.facts().members[node].Address.Addr(), By: "Calico", Remedy: findAddress}.Assert(f.Env, a)
 }
 
 // Arrival implements [plugin.Fabric]: packets of other nodes' pods come out of the
@@ -200,7 +200,7 @@ func (f *fabric) assertAddress(a *assertions.NetstackAssertion, node string) {
 // comes from elsewhere.
 func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) {
 	ip := upstream.Packet.Src.Addr()
-	src, fromPod := f.env.IPCache.GetPodFromIP(ip)
+	src, fromPod := f.IPCache.GetPodFromIP(ip)
 	p, ok := f.compared(ip)
 	switch {
 	case !fromPod || !ok:
@@ -220,5 +220,5 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 func (f *fabric) Masquerades(p model.Packet) bool {
 	from, ok := f.facts().pool(p.Src.Addr())
 	_, inside := f.facts().pool(p.Dst.Addr())
-	return ok && from.nat && !inside && f.facts().felix(f.node).NATInterfaces == "" && !f.bpf()
+	return ok && from.Spec.NATOutgoing && !inside && f.facts().felix(f.node).NATInterfaces == "" && !f.bpf()
 }

@@ -24,14 +24,10 @@ type facts struct {
 
 // A pool is an IPPool.
 type pool struct {
-	name   string
+	*snapshot.CalicoPool
 	prefix netip.Prefix
 	tunnel string // ipip, vxlan, "" for none
 	cross  bool   // nodes of one subnet need no tunnel
-	nat    bool
-
-	disabled bool // it gives no new addresses
-	local    bool // BIRD tells no other node of it
 }
 
 // between is the tunnel between two nodes, "" if they need none: the subnet is that
@@ -50,7 +46,16 @@ func read(snap *snapshot.Snapshot) *facts {
 	for i := range pools {
 		f.addPool(&pools[i])
 	}
-	f.readBlocks(snap)
+	for block, nodes := range snap.CalicoClaims() {
+		for _, node := range nodes {
+			f.blocks.Add(block, node)
+		}
+	}
+	addresses := sync.OnceValues(snap.CalicoAddresses) // only where the claims do not suffice: they are many
+	f.blocks.Borrower = func(ip netip.Addr) (string, bool) {
+		given, err := addresses()
+		return given[ip], err == nil
+	}
 	nodes, _ := snap.Nodes()
 	for i := range nodes {
 		m := snapshot.CalicoNodeOf(&nodes[i])
@@ -73,48 +78,13 @@ func (f *facts) addPool(p *snapshot.CalicoPool) {
 	if err != nil {
 		return
 	}
-	one := pool{name: p.Name, prefix: prefix.Masked(), nat: p.Spec.NATOutgoing, disabled: p.Spec.Disabled, local: p.Spec.DisableBGPExport}
+	one := pool{CalicoPool: p, prefix: prefix.Masked()}
 	for tunnel, mode := range map[string]string{"ipip": p.Spec.IPIPMode, "vxlan": p.Spec.VXLANMode} {
 		if mode == "Always" || mode == "CrossSubnet" { // Calico refuses a pool with both
 			one.tunnel, one.cross = tunnel, mode == "CrossSubnet"
 		}
 	}
 	f.pools = append(f.pools, one)
-}
-
-// readBlocks reads which node claims which block, and, only where that does not
-// suffice, for it is large, which node has which address.
-func (f *facts) readBlocks(snap *snapshot.Snapshot) {
-	blocks := sync.OnceValues(snap.CalicoBlocks)
-	given := sync.OnceValues(func() (map[netip.Addr]string, bool) {
-		list, err := blocks()
-		all := map[netip.Addr]string{}
-		for i := range list {
-			for ip, node := range list[i].Given() {
-				all[ip] = node
-			}
-		}
-		return all, err == nil
-	})
-	f.blocks.Borrower = func(ip netip.Addr) (string, bool) {
-		nodes, known := given()
-		return nodes[ip], known
-	}
-	claims, _ := snap.CalicoAffinities()
-	for i := range claims {
-		if block, ok := claims[i].Block(); ok {
-			f.blocks.Add(block, claims[i].Spec.Node)
-		}
-	}
-	if len(claims) > 0 {
-		return
-	}
-	list, _ := blocks()
-	for i := range list {
-		if block, node, ok := list[i].Block(); ok && node != "" {
-			f.blocks.Add(block, node)
-		}
-	}
 }
 
 // vtepMAC is the hardware address of a node's VXLAN device, if nobody chose

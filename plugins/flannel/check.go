@@ -2,7 +2,6 @@ package flannel
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -18,9 +17,8 @@ import (
 // CheckNode implements [plugin.Checker].
 func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 	n := f.at(node)
-	c := plugin.NewCheckup(f.env, r, node, n, f.census())
-	c.Agent = "flanneld"
-	_, known := f.env.IPCache.GetNodeFromName(node)
+	c := plugin.NewCheckup(f.Basis, r, node, n, "flanneld")
+	_, known := f.IPCache.GetNodeFromName(node)
 	if known {
 		n.checkRecords(c)
 	}
@@ -30,13 +28,7 @@ func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 	n.checkPods(c)
 	plugin.CheckUnlike(c, "hardware address of their tunnels", func(n *corev1.Node) string { return snapshot.FlannelNodeOf(n, false).VtepMAC },
 		"Give one of the machines its own /etc/machine-id, delete its "+f.tunnel("vxlan", node, false)+" and restart flanneld there.")
-	for _, peer := range c.Peers() {
-		for _, far := range f.aims()[peer.Name] {
-			if l, ok := n.lane(peer.Name, far); ok {
-				c.CheckLane(l)
-			}
-		}
-	}
+	c.CheckLanes(n.lane)
 	if known {
 		n.checkMTU(c)
 	}
@@ -45,14 +37,14 @@ func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 
 // checkRecords asserts what flannel's own records say of a node.
 func (f *fabric) checkRecords(c *plugin.Checkup) {
-	if f.facts.broken != nil && c.Census.Nodes[0].Name == f.node {
-		c.Fail("cni/broken", f.facts.file, "Correct net-conf.json, and restart flanneld on every node.", "net-conf.json cannot be read: %v", f.facts.broken)
+	if f.broken != nil && f.Census().Nodes[0].Name == f.node {
+		c.Fail("cni/broken", f.file, "Correct net-conf.json, and restart flanneld on every node.", "net-conf.json cannot be read: %v", f.broken)
 	}
 	f.truthful(c.NetstackAssertion)
-	if slices.ContainsFunc(c.Census.Nodes, func(n corev1.Node) bool { return snapshot.FlannelNodeOf(&n, false).Managed }) {
+	if slices.ContainsFunc(f.Census().Nodes, func(n corev1.Node) bool { return snapshot.FlannelNodeOf(&n, false).Managed }) {
 		f.registered(c.NetstackAssertion)
 	}
-	if got, want := f.told(f.node, false).Backend, f.facts.Backend.Type; got != "" && want != "" && got != want {
+	if got, want := f.told(f.node, false).Backend, f.net.Backend.Type; got != "" && want != "" && got != want {
 		c.Fail("cni/contradiction", plugin.NodesFile, "Restart flanneld on the node, which reads net-conf.json when it starts.",
 			"flanneld of node %s runs with the backend %s (annotation backend-type), and net-conf.json says %s", f.node, got, want)
 	}
@@ -61,14 +53,14 @@ func (f *fabric) checkRecords(c *plugin.Checkup) {
 
 // checkRanges asserts that the node has a range for its pods, in the network.
 func (f *fabric) checkRanges(c *plugin.Checkup) {
-	cidrs := f.env.IPCache.GetNodePodCIDRs(f.node)
+	cidrs := f.IPCache.GetNodePodCIDRs(f.node)
 	if len(cidrs) == 0 && len(f.records(f.node).env) == 0 {
 		c.Fail("cni/broken", plugin.NodesFile, "See that kube-controller-manager runs with --allocate-node-cidrs, and has ranges left.", "node %s has no podCIDR: flanneld does not start without one", f.node)
 	}
 	for _, cidr := range cidrs {
-		if whole := f.facts.network(cidr.Addr(), netip.Prefix{}); f.facts.file != "" && f.facts.broken == nil && cidr.Addr().Is4() && !whole.IsValid() {
+		if _, inside := f.net.NetworkOf(cidr.Addr()); f.file != "" && f.broken == nil && cidr.Addr().Is4() && !inside {
 			c.Fail("cni/contradiction", plugin.NodesFile, "Give net-conf.json the Network that the nodes' ranges are from, and restart flanneld.",
-				"the podCIDR %s of node %s lies outside of flannel's Network %s: flanneld does not start with it", cidr, f.node, f.facts.Network)
+				"the podCIDR %s of node %s lies outside of flannel's Network %s: flanneld does not start with it", cidr, f.node, f.net.Network)
 		}
 	}
 }
@@ -79,13 +71,13 @@ func (f *fabric) checkPods(c *plugin.Checkup) {
 	for _, pod := range c.Pods() {
 		f.LocalPod(c.NetstackAssertion, pod)
 		for _, ip := range plugin.PodIPs(pod) {
-			if _, ok := f.ranges().Has(f.node, ip); ok {
+			if _, ok := f.Ranges().Has(f.node, ip); ok {
 				c.Sends(ip, f.bridge())
 			}
 		}
 	}
 	dev, ok := c.NS().Device(f.bridge())
-	if ok && netstack.Up(dev) && len(c.Pods()) > 0 && f.records(f.node).cni.HairpinMode {
+	if ok && netstack.Up(dev) && len(c.Pods()) > 0 && f.records(f.node).Delegate.HairpinMode {
 		plugin.CheckHairpin(c.To, c.NS(), dev.Name)
 	}
 }
@@ -99,12 +91,12 @@ func (f *fabric) checkMTU(c *plugin.Checkup) {
 	if !slices.Contains(backends(), backend) || backend == "alloc" {
 		host = plugin.MTU{}
 	}
-	if mtu := f.facts.Backend.MTU; mtu > 0 && mtu < host.Bytes {
+	if mtu := f.net.Backend.MTU; mtu > 0 && mtu < host.Bytes {
 		host.Bytes, host.Why = mtu, fmt.Sprintf("net-conf.json gives the backend %s an MTU of %d", backend, mtu)
 	}
 	e := plugin.Encapsulation{Name: "the backend " + backend, Overhead: overhead(backend), PodMTU: f.cfg.PodMTU, Option: "--flannel-pod-mtu"}
 	r, left := f.records(f.node), e.Left(host)
-	if mtu, err := strconv.Atoi(r.env["FLANNEL_MTU"]); err == nil && left.Bytes > 0 && mtu > left.Bytes && r.cni.MTU == 0 {
+	if mtu, err := strconv.Atoi(r.env["FLANNEL_MTU"]); err == nil && left.Bytes > 0 && mtu > left.Bytes && r.Delegate.MTU == 0 {
 		c.At(model.SuspicionLevelWarning).Fail("mtu/too-small", r.envFile, "Restart flanneld on the node, and recreate its pods.",
 			"subnet.env gives new pods of node %s an MTU of %d, and no more than %d get to other nodes: %s", f.node, mtu, left.Bytes, left.Why)
 	}

@@ -285,9 +285,9 @@ func TestRemote(t *testing.T) {
 		c := vxlan()
 		tt.change(c)
 		f := c.open(t, &Config{})
-		peer, _ := f.env.IPCache.GetNodeFromName("n2")
+		peer, _ := f.IPCache.GetNodeFromName("n2")
 		var got located
-		a := assertions.NewNetstackAssertion(&got, f.env.Atlas.NetNS(plugin.PlaceOf("n1")), model.SuspicionLevelCritical)
+		a := assertions.NewNetstackAssertion(&got, f.HostNS("n1"), model.SuspicionLevelCritical)
 		f.at("n1").Remote(a, netip.MustParseAddr("10.244.2.7"), peer)
 		require.Equal(t, tt.want != "", len(got) == 1, "%s: %q", tt.name, got)
 		if tt.want != "" {
@@ -323,7 +323,7 @@ func TestMasquerades(t *testing.T) {
 		c := vxlan()
 		c.env["n1"] = "FLANNEL_IPMASQ=" + tt.env
 		f := c.open(t, &Config{IPMasq: tt.option})
-		f.env.ClusterCIDRs = []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}
+		f.ClusterCIDRs = []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}
 		require.Equal(t, tt.want, f.at("n1").Masquerades(packet(tt.src, tt.dst)), "%+v", tt)
 	}
 }

@@ -21,11 +21,11 @@ type fabric struct {
 
 func (f *flannel) at(node string) *fabric { return &fabric{flannel: f, node: node} }
 
-func (f *fabric) bridge() string { return f.records(f.node).cni.Bridge }
+func (f *fabric) bridge() string { return f.records(f.node).Delegate.Bridge }
 
 // LocalPod implements [plugin.Fabric].
 func (f *fabric) LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
-	plugin.AssertBridged(f.env, a, pod, ifName, f.bridge())
+	plugin.AssertBridged(f.Env, a, pod, ifName, f.bridge())
 }
 
 // Remote implements [plugin.Fabric]: what the other node says of itself is true,
@@ -40,14 +40,14 @@ func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, node *co
 
 // there are the same assertions about another node.
 func (f *fabric) there(a *assertions.NetstackAssertion, node string) *assertions.NetstackAssertion {
-	return a.In(f.env.Atlas.NetNS(plugin.PlaceOf(node)), model.Hop{Type: model.NetNodeTypeNode, ID: node})
+	return a.In(f.HostNS(node), model.Hop{Type: model.NetNodeTypeNode, ID: node})
 }
 
 // Arrival implements [plugin.Fabric]: packets of other nodes' pods come by the
 // lane that this node would take to them.
 func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) {
 	ip := upstream.Packet.Src.Addr()
-	src, fromPod := f.env.IPCache.GetPodFromIP(ip)
+	src, fromPod := f.IPCache.GetPodFromIP(ip)
 	if !fromPod || src.Spec.NodeName == f.node {
 		return
 	}
@@ -63,11 +63,11 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 func (f *fabric) Masquerades(p model.Packet) bool {
 	src, dst := p.Src.Addr(), p.Dst.Addr()
 	return f.cfg.IPMasq && f.records(f.node).env["FLANNEL_IPMASQ"] != "false" &&
-		f.inNetwork(src) && !f.inNetwork(dst) && !dst.IsMulticast()
+		f.InPodNetwork(src) && !f.InPodNetwork(dst) && !dst.IsMulticast()
 }
 
 // NFTables implements [plugin.NFTabler].
-func (f *fabric) NFTables() bool { return f.facts.EnableNFTables }
+func (f *fabric) NFTables() bool { return f.net.EnableNFTables }
 
 // tunnel is the name of a node's tunnel device, "" if the backend has none.
 func (f *flannel) tunnel(backend, node string, v6 bool) string {
@@ -77,8 +77,8 @@ func (f *flannel) tunnel(backend, node string, v6 bool) string {
 		if v6 {
 			name = "flannel-v6."
 		}
-		return fmt.Sprint(name, cmp.Or(f.told(node, v6).VNI, f.facts.Backend.VNI, 1))
-	case backend == "wireguard" && v6 && cmp.Or(f.facts.Backend.Mode, "separate") == "separate":
+		return fmt.Sprint(name, cmp.Or(f.told(node, v6).VNI, f.net.Backend.VNI, 1))
+	case backend == "wireguard" && v6 && cmp.Or(f.net.Backend.Mode, "separate") == "separate":
 		return "flannel-wg-v6"
 	case backend == "wireguard":
 		return "flannel-wg"
@@ -94,14 +94,14 @@ func (f *flannel) tunnel(backend, node string, v6 bool) string {
 // those of another network.
 func (f *fabric) lane(peer string, ip netip.Addr) (l plugin.Lane, ok bool) {
 	backend, its := f.backend(f.node), f.told(peer, ip.Is6())
-	cidr, ok := f.ranges().Has(peer, ip)
+	cidr, ok := f.Ranges().Has(peer, ip)
 	if !ok || f.told(f.node, false).Managed && !its.Managed {
 		return l, false
 	}
 	l = plugin.Lane{Way: assertions.Way{Dst: ip, To: cidr, Dev: f.tunnel(backend, f.node, ip.Is6())}, Tunnel: "flannel's tunnel device", Underlay: its.Address, From: f.bridge()}
 	if backend == "host-gw" || f.direct(backend, ip, its.Address) {
 		l.Tunnel, l.Via = "", its.Address
-		l.Dev, ok = plugin.DeviceToward(f.env, f.node, f.cfg.HostInterface, its.Address)
+		l.Dev, ok = plugin.DeviceToward(f.Env, f.node, f.cfg.HostInterface, its.Address)
 		return l, ok
 	}
 	switch backend {
@@ -110,7 +110,9 @@ func (f *fabric) lane(peer string, ip netip.Addr) (l plugin.Lane, ok bool) {
 	case "ipip":
 		l.Via = its.Address
 	case "wireguard": // one route for the whole network
-		l.To = f.facts.network(ip, cidr)
+		if whole, ok := f.net.NetworkOf(ip); ok {
+			l.To = whole
+		}
 	}
 	return l, l.Dev != ""
 }
@@ -119,14 +121,14 @@ func (f *fabric) lane(peer string, ip netip.Addr) (l plugin.Lane, ok bool) {
 // on, and no gateway stands before it (flannel's ip.DirectRouting). Where
 // net-conf.json does not tell, the route to the node's pods does.
 func (f *fabric) direct(backend string, ip, public netip.Addr) bool {
-	ns := f.env.Atlas.NetNS(plugin.PlaceOf(f.node))
+	ns := f.HostNS(f.node)
 	if backend != "vxlan" && backend != "ipip" || ns == nil || !public.IsValid() {
 		return false
 	}
-	if f.facts.file == "" || f.facts.broken != nil {
+	if f.file == "" || f.broken != nil {
 		way := ns.FIB.Lookup(route.Query{Dst: ip}, nil)
 		return way.Via == public && way.Dev != f.tunnel(backend, f.node, ip.Is6())
 	}
 	way := ns.FIB.Lookup(route.Query{Dst: public}, nil)
-	return f.facts.Backend.DirectRouting && way.Type == route.TypeUnicast && !way.Via.IsValid()
+	return f.net.Backend.DirectRouting && way.Type == route.TypeUnicast && !way.Via.IsValid()
 }

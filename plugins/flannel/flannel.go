@@ -1,11 +1,8 @@
 package flannel
 
 import (
-	"net/netip"
-	"slices"
 	"sync"
 
-	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
@@ -46,46 +43,27 @@ const ifName = "eth0"
 
 // flannel implements [plugin.Plugin].
 type flannel struct {
-	env    plugin.Env
+	*plugin.Basis
 	cfg    *Config
-	facts  facts
+	net    snapshot.FlannelConf
+	file   string    // that net was read from, "" if there is none
+	broken error     // why it could not be read whole
 	known  *sync.Map // records of nodes, as they are asked for
-	census func() plugin.Census
-	ranges func() *plugin.Ranges          // of nodes' pods
-	aims   func() map[string][]netip.Addr // of each node, to ask for the ways there
 }
 
 func open(env plugin.Env, cfg *Config) *flannel {
-	f := &flannel{env: env, cfg: cfg, facts: read(env.Snapshot), known: &sync.Map{}}
-	f.census = sync.OnceValue(func() plugin.Census { return plugin.Count(env) }) // these are taken when somebody asks
-	f.ranges = sync.OnceValue(f.readRanges)
-	f.aims = sync.OnceValue(func() map[string][]netip.Addr { return f.ranges().Aims(f.census()) })
+	f := &flannel{cfg: cfg, known: &sync.Map{}}
+	f.Basis = plugin.NewBasis(env, f.ranges)
+	f.net, f.file, f.broken = env.Snapshot.FlannelConf()
 	return f
 }
 
 // CreatePod implements [plugin.Plugin].
 func (f *flannel) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
-	return plugin.NewSimpleVEthPod(f.env, pod, ifName, f.uplink)
-}
-
-// uplink asserts the node's side of a pod's veth, and that of the pod of the
-// same node that it talks to.
-func (f *flannel) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip.Addr) {
-	fabric := f.at(pod.NodeName)
-	if pod.Object != nil {
-		fabric.LocalPod(a, pod.Object)
-	}
-	if to, ok := f.env.IPCache.GetPodFromIP(dst); ok && to.Spec.NodeName == pod.NodeName {
-		fabric.LocalPod(a, to)
-	}
+	return plugin.NewSimpleVEthPod(f.Env, pod, ifName, plugin.LocalUplink(f.Env, func(node string) plugin.Fabric { return f.at(node) }))
 }
 
 // CreateNode implements [plugin.Plugin].
 func (f *flannel) CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error) {
-	return plugin.NewHost(f.env, node, f.at(node.NodeName))
-}
-
-// inNetwork reports whether ip is of the pod network.
-func (f *flannel) inNetwork(ip netip.Addr) bool {
-	return slices.ContainsFunc(f.env.ClusterCIDRs, func(n netip.Prefix) bool { return n.Contains(ip) })
+	return plugin.NewHost(f.Env, node, f.at(node.NodeName))
 }

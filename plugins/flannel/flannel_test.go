@@ -39,8 +39,8 @@ func TestParseCNI(t *testing.T) {
 		`{"type":"flannel","delegate":{"mtu":"x"}}`: " false 0 false",
 		`{`: " false 0 false",
 	} {
-		d, ok := parseCNI([]byte(text))
-		require.Equal(t, want, fmt.Sprint(d.Bridge, " ", d.HairpinMode, " ", d.MTU, " ", ok), text)
+		c, ok := plugin.CNIPlugin[cniConf]([]byte(text), "flannel")
+		require.Equal(t, want, fmt.Sprint(c.Delegate.Bridge, " ", c.Delegate.HairpinMode, " ", c.Delegate.MTU, " ", ok), text)
 	}
 }
 

@@ -22,7 +22,7 @@ func (f *fabric) truthful(a *assertions.NetstackAssertion) {
 	for _, v6 := range []bool{false, true} {
 		own := f.told(f.node, v6)
 		if own.Found {
-			plugin.NodeAddress{Node: f.node, IP: own.Address, By: "flanneld", NAT: true, Remedy: "Restart flanneld on node " + f.node + " with the right --iface."}.Assert(f.env, a)
+			plugin.NodeAddress{Node: f.node, IP: own.Address, By: "flanneld", NAT: true, Remedy: "Restart flanneld on node " + f.node + " with the right --iface."}.Assert(f.Env, a)
 		}
 		dev, ok := ns.Device(f.tunnel("vxlan", f.node, v6))
 		if ok && own.VtepMAC != "" && f.backend(f.node) == "vxlan" && !strings.EqualFold(own.VtepMAC, dev.MAC) {
@@ -35,11 +35,11 @@ func (f *fabric) truthful(a *assertions.NetstackAssertion) {
 // assertSubnet asserts that pods get addresses of the range that others route to
 // the node.
 func (f *fabric) assertSubnet(a *assertions.NetstackAssertion) {
-	r, cidrs := f.records(f.node), f.env.IPCache.GetNodePodCIDRs(f.node)
+	r, cidrs := f.records(f.node), f.IPCache.GetNodePodCIDRs(f.node)
 	for _, got := range r.subnets() {
 		for _, cidr := range cidrs {
 			if got.Addr().Is4() == cidr.Addr().Is4() && got != cidr.Masked() {
-				a.Fail("cni/contradiction", r.envFile, "Restart flanneld on node "+f.node+", delete its "+r.cni.Bridge+" and recreate its pods.",
+				a.Fail("cni/contradiction", r.envFile, "Restart flanneld on node "+f.node+", delete its "+r.Delegate.Bridge+" and recreate its pods.",
 					"subnet.env of node %s gives its pods addresses of %s, and the range that the other nodes know, its podCIDR, is %s", f.node, got, cidr)
 			}
 		}
@@ -61,7 +61,7 @@ func (f *fabric) compatible(a *assertions.NetstackAssertion, peer string) {
 		return
 	}
 	if own.Backend != its.Backend && own.Backend != "" && its.Backend != "" {
-		there.Fail("cni/contradiction", plugin.NodesFile, "Restart flanneld on the nodes that have the wrong backend; net-conf.json says "+f.facts.Backend.Type+".",
+		there.Fail("cni/contradiction", plugin.NodesFile, "Restart flanneld on the nodes that have the wrong backend; net-conf.json says "+f.net.Backend.Type+".",
 			"node %s has the backend %s and node %s %s: flanneld ignores nodes of another backend", peer, its.Backend, f.node, own.Backend)
 	}
 }
