@@ -123,7 +123,7 @@ var checkRows = []row{
 	{"network", "a route that is missing", []edit{sub(host1, `{"family":4,"table":254,"dst":"10.244.2.0/24","dev":"flannel.1","via":"10.244.2.0","protocol":"boot","flags":["onlink"]},`+"\n", "")},
 		[]string{"critical route/missing node1"}, host1, "the route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 is missing"},
 	{"network", "two tunnels with one hardware address", []edit{sub("cluster/nodes.yaml", "ca:35:72:b7:0d:2e", "c6:97:d8:02:74:09")},
-		[]string{"critical address/duplicate node1", "critical address/duplicate node2", "critical cni/contradiction node2", "critical neigh/wrong node1"}, "cluster/nodes.yaml", "the tunnels of nodes node1 and node2 have the same hardware address c6:97:d8:02:74:09"},
+		[]string{"critical address/duplicate node1", "critical address/duplicate node2", "critical cni/contradiction node2", "critical neigh/wrong node1"}, "cluster/nodes.yaml", "nodes node1 and node2 tell the others the same hardware address of their tunnels: c6:97:d8:02:74:09"},
 	{"network", "net-conf.json that is broken", []edit{sub("cluster/configmaps.yaml", `"Network": "10.244.0.0/16",`, `"Network": "10.244.0.0/16"`)},
 		[]string{"critical cni/broken node1"}, "cluster/configmaps.yaml", "net-conf.json cannot be read"},
 	{"network", "subnet.env of another range", []edit{sub("nodes/node2/files/run/flannel/subnet.env", "10.244.2.1/24", "10.244.7.1/24")},
