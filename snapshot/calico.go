@@ -142,15 +142,17 @@ type CalicoFelixSpec struct {
 	FailsafeInbound  *[]CalicoFailsafe `json:"failsafeInboundHostPorts,omitempty"`
 	FailsafeOutbound *[]CalicoFailsafe `json:"failsafeOutboundHostPorts,omitempty"`
 
-	BPFEnabled         *bool  `json:"bpfEnabled,omitempty"`
-	InterfacePrefix    string `json:"interfacePrefix,omitempty"` // of pods' devices on the node, several by commas
-	RouteSource        string `json:"routeSource,omitempty"`     // WorkloadIPs; "" is CalicoIPAM
-	IPIPMTU            int    `json:"ipipMTU,omitempty"`
-	VXLANMTU           int    `json:"vxlanMTU,omitempty"`
-	WireguardEnabled   *bool  `json:"wireguardEnabled,omitempty"`
-	WireguardInterface string `json:"wireguardInterfaceName,omitempty"`
-	WireguardMTU       int    `json:"wireguardMTU,omitempty"`
-	NATInterfaces      string `json:"iptablesNATOutgoingInterfaceFilter,omitempty"` // devices that natOutgoing is for
+	BPFEnabled           *bool  `json:"bpfEnabled,omitempty"`
+	InterfacePrefix      string `json:"interfacePrefix,omitempty"` // of pods' devices on the node, several by commas
+	RouteSource          string `json:"routeSource,omitempty"`     // WorkloadIPs; "" is CalicoIPAM
+	IPIPMTU              int    `json:"ipipMTU,omitempty"`
+	VXLANMTU             int    `json:"vxlanMTU,omitempty"`
+	WireguardEnabled     *bool  `json:"wireguardEnabled,omitempty"`
+	WireguardInterface   string `json:"wireguardInterfaceName,omitempty"`
+	WireguardEnabledV6   *bool  `json:"wireguardEnabledV6,omitempty"`
+	WireguardInterfaceV6 string `json:"wireguardInterfaceNameV6,omitempty"`
+	WireguardMTU         int    `json:"wireguardMTU,omitempty"`
+	NATInterfaces        string `json:"iptablesNATOutgoingInterfaceFilter,omitempty"` // devices that natOutgoing is for
 }
 
 // CalicoFelixOf is how felix is set on a node: what the node's own configuration

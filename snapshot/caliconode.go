@@ -9,24 +9,29 @@ import (
 // CalicoPrefix is what the annotations of Calico's agent begin with.
 const CalicoPrefix = "projectcalico.org/"
 
-// A CalicoNode is what Calico's agent tells of its node, by annotations of the Node
-// (libcalico-go/lib/backend/k8s/resources/node.go).
+// A CalicoNode is what Calico's agent tells of its node for one family of addresses,
+// by annotations of the Node (libcalico-go/lib/backend/k8s/resources/node.go).
 type CalicoNode struct {
 	Address   netip.Prefix // that the others reach it by, and its subnet; a whole address if the subnet is not told; invalid without an address
 	VTEP      netip.Addr   // of its VXLAN device, invalid if it has none
 	MAC       string       // of that, "" if nobody chose one
 	Encrypted bool         // it takes packets through WireGuard
-	Reflector bool         // of BGP routes
+	Reflector bool         // of BGP routes, of both families
 }
 
 // CalicoNodeOf reads what is told of a node. Where the agent told no address it is
 // the node's internal one.
-func CalicoNodeOf(node *corev1.Node) CalicoNode {
+func CalicoNodeOf(node *corev1.Node, v6 bool) (n CalicoNode) {
 	annotation := func(name string) string { return node.Annotations[CalicoPrefix+name] }
-	n := CalicoNode{MAC: annotation("VXLANTunnelMACAddr"), Encrypted: annotation("WireguardPublicKey") != "", Reflector: annotation("RouteReflectorClusterID") != ""}
-	n.Address, _ = netip.ParsePrefix(annotation("IPv4Address"))
-	n.VTEP, _ = netip.ParseAddr(annotation("IPv4VXLANTunnelAddr"))
-	if ip := internalIP(node, false); !n.Address.IsValid() && ip.IsValid() {
+	family, suffix := "IPv4", ""
+	if v6 {
+		family, suffix = "IPv6", "V6"
+	}
+	n.Address, _ = netip.ParsePrefix(annotation(family + "Address"))
+	n.VTEP, _ = netip.ParseAddr(annotation(family + "VXLANTunnelAddr"))
+	n.MAC = annotation("VXLANTunnelMACAddr" + suffix)
+	n.Encrypted, n.Reflector = annotation("WireguardPublicKey"+suffix) != "", annotation("RouteReflectorClusterID") != ""
+	if ip := internalIP(node, v6); !n.Address.IsValid() && ip.IsValid() {
 		n.Address = netip.PrefixFrom(ip, ip.BitLen())
 	}
 	return n

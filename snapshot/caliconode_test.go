@@ -16,10 +16,19 @@ func TestCalicoNodeOf(t *testing.T) {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{snapshot.CalicoPrefix + "IPv4Address": "192.0.2.1/24",
 		snapshot.CalicoPrefix + "IPv4VXLANTunnelAddr": "10.0.1.0", snapshot.CalicoPrefix + "VXLANTunnelMACAddr": "0a:00:00:00:00:01", snapshot.CalicoPrefix + "WireguardPublicKey": "k"}},
 		Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "n1"}, {Type: corev1.NodeInternalIP, Address: "198.51.100.1"}}}}
-	require.Equal(t, "{192.0.2.1/24 10.0.1.0 0a:00:00:00:00:01 true false}", fmt.Sprint(snapshot.CalicoNodeOf(n)))
+	require.Equal(t, "{192.0.2.1/24 10.0.1.0 0a:00:00:00:00:01 true false}", fmt.Sprint(snapshot.CalicoNodeOf(n, false)))
 	n.Annotations = map[string]string{snapshot.CalicoPrefix + "IPv4Address": "nonsense", snapshot.CalicoPrefix + "RouteReflectorClusterID": "224.0.0.1"}
-	require.Equal(t, "{198.51.100.1/32 invalid IP  false true}", fmt.Sprint(snapshot.CalicoNodeOf(n)))
-	require.Equal(t, "{invalid Prefix invalid IP  false false}", fmt.Sprint(snapshot.CalicoNodeOf(&corev1.Node{})))
+	require.Equal(t, "{198.51.100.1/32 invalid IP  false true}", fmt.Sprint(snapshot.CalicoNodeOf(n, false)))
+	require.Equal(t, "{invalid Prefix invalid IP  false false}", fmt.Sprint(snapshot.CalicoNodeOf(&corev1.Node{}, false)))
+}
+
+func TestCalicoNodeOfIPv6(t *testing.T) {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{snapshot.CalicoPrefix + "IPv4Address": "192.0.2.1/24", snapshot.CalicoPrefix + "IPv6Address": "2001:db8::1/64",
+		snapshot.CalicoPrefix + "IPv6VXLANTunnelAddr": "fd00::1", snapshot.CalicoPrefix + "VXLANTunnelMACAddrV6": "0a:00:00:00:06:01", snapshot.CalicoPrefix + "WireguardPublicKey": "k"}},
+		Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "198.51.100.1"}, {Type: corev1.NodeInternalIP, Address: "2001:db8::9"}}}}
+	require.Equal(t, "{2001:db8::1/64 fd00::1 0a:00:00:00:06:01 false false}", fmt.Sprint(snapshot.CalicoNodeOf(n, true)))
+	n.Annotations = nil
+	require.Equal(t, "{2001:db8::9/128 invalid IP  false false}", fmt.Sprint(snapshot.CalicoNodeOf(n, true)))
 }
 
 func TestCalicoAffinityBlock(t *testing.T) {

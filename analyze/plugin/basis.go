@@ -29,6 +29,18 @@ func NewBasis(env Env, ranges func(Census) *Ranges) *Basis {
 	return b
 }
 
+// Once returns read as a function that keeps what it returned for each key.
+func Once[K comparable, V any](read func(K) V) func(K) V {
+	known := &sync.Map{}
+	return func(k K) V {
+		v, ok := known.Load(k)
+		if !ok {
+			v, _ = known.LoadOrStore(k, read(k))
+		}
+		return v.(V)
+	}
+}
+
 // PodCIDRs are the ranges that the Node objects say.
 func (e *Env) PodCIDRs(c Census) *Ranges {
 	r := &Ranges{}

@@ -79,3 +79,13 @@ func TestCheckLanes(t *testing.T) {
 	c.CheckMasquerade()
 	require.Empty(t, got)
 }
+
+func TestOnce(t *testing.T) {
+	calls := 0
+	length := plugin.Once(func(s string) int { calls++; return len(s) })
+	for range 2 {
+		require.Equal(t, 1, length("a"))
+		require.Equal(t, 2, length("ab"))
+	}
+	require.Equal(t, 2, calls)
+}

@@ -19,6 +19,10 @@ type Lane struct {
 	From     string     // the device that packets to it come in by, "" for packets of the node itself
 	ByRule   bool       // a policy rule of the network's own leads to it, as well as the main table would
 
+	// LinkLocal says that the route may have any link-local next hop as well: a
+	// router of IPv6 has one of another name than its address.
+	LinkLocal bool
+
 	// Why says, before it is said that the route is missing or wrong, why it
 	// is; nil if the plugin knows nothing of that.
 	Why func(*assertions.NetstackAssertion)
@@ -58,7 +62,12 @@ func (l Lane) Assert(a *assertions.NetstackAssertion) bool {
 }
 
 func (l Lane) assertRoute(a *assertions.NetstackAssertion) bool {
-	q := route.Query{IIf: l.From}
+	q := route.Query{Dst: l.Dst, IIf: l.From}
+	if l.LinkLocal && a.NS() != nil {
+		if got := a.NS().FIB.Lookup(q, nil); got.Prefix == l.To && got.Via.IsLinkLocalUnicast() {
+			l.Via = got.Via
+		}
+	}
 	if l.Why != nil && !assertions.NewNetstackAssertion(&Findings{}, a.NS(), model.SuspicionLevelInfo).AssertRoute(q, l.Way) {
 		l.Why(a)
 	}

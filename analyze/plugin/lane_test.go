@@ -76,6 +76,30 @@ func TestLane(t *testing.T) {
 	}
 }
 
+func TestLaneOfIPv6(t *testing.T) {
+	for _, tt := range []struct {
+		dst, via  string // of the node's route
+		linkLocal bool
+		want      reported
+	}{
+		{"fd00:2::/64", "2001:db8::2", false, nil},
+		{"fd00:2::/64", "fe80::2", false, reported{"critical route/diverted"}},
+		{"fd00:2::/64", "fe80::2", true, nil},
+		{"fd00:2::/64", "2001:db8::3", true, reported{"critical route/diverted"}},
+		{"::/0", "fe80::2", true, reported{"critical route/missing"}},
+	} {
+		w, _ := open(t, []string{onLink}, []string{podLink, podWay})
+		ns := altered(t, w, func(i *nodedump.NetNSInfo) {
+			i.Routes = append(i.Routes, nodedump.Route{Family: 6, Table: 254, Dst: tt.dst, Via: tt.via, Dev: "eth0", Flags: []string{"onlink"}})
+		})
+		l := plugin.Lane{Way: assertions.Way{Dst: netip.MustParseAddr("fd00:2::9"), To: netip.MustParsePrefix("fd00:2::/64"), Dev: "eth0", Via: netip.MustParseAddr("2001:db8::2")}, LinkLocal: tt.linkLocal}
+		var got reported
+		l.Assert(assertions.NewNetstackAssertion(&got, ns, model.SuspicionLevelCritical))
+		require.Equal(t, tt.want, got, "%+v", tt)
+		require.True(t, l.Assert(assertions.NewNetstackAssertion(&got, nil, model.SuspicionLevelCritical)), "not collected")
+	}
+}
+
 func TestNextHop(t *testing.T) {
 	_, env := open(t, []string{onLink, "198.51.100.0/24 eth0 192.0.2.254"}, []string{podLink, podWay})
 	for ip, want := range map[string]string{"192.0.2.2": "192.0.2.2", "198.51.100.7": "192.0.2.254", "203.0.113.1": "203.0.113.1"} {

@@ -83,9 +83,7 @@ func (v Veth) AssertRoutes(a *assertions.NetstackAssertion) bool {
 func AssertPodRoutes(a *assertions.NetstackAssertion, pod *corev1.Pod, dev string) bool {
 	all := true
 	for _, ip := range PodIPs(pod) {
-		if ip.Is4() { // IPv6 is not compared yet
-			all = a.AssertRoute(route.Query{}, assertions.Way{Dst: ip, To: netip.PrefixFrom(ip, ip.BitLen()), Dev: dev}) && all
-		}
+		all = a.AssertRoute(route.Query{}, assertions.Way{Dst: ip, To: netip.PrefixFrom(ip, ip.BitLen()), Dev: dev}) && all
 	}
 	return all
 }
@@ -96,17 +94,18 @@ func (v Veth) AssertNeighbours(a *assertions.NetstackAssertion) bool {
 	all := true
 	dev, known := PodDevice(v.env, v.Pod, v.Device)
 	for _, ip := range PodIPs(v.Pod) {
-		if known && ip.Is4() {
+		if known {
 			all = a.AssertNeighbour(v.Peer, ip, dev.MAC, false) && all
 		}
 	}
 	return all
 }
 
-// AssertGateway asserts that the pod gets at the node's end for its router, an
-// address that nobody has: the node answers for everything that is asked for there
-// (proxy_arp), or the pod has an entry that says so. static says that this entry is
-// what the network means; otherwise it means that the node answers.
+// AssertGateway asserts that the pod gets at the node's end for its router. Of IPv6
+// that is an address of this end itself; of IPv4 one that nobody has: the node
+// answers for everything that is asked for there (proxy_arp), or the pod has an entry
+// that says so. static says that this entry is what the network means; otherwise it
+// means that the node answers.
 func (v Veth) AssertGateway(a *assertions.NetstackAssertion, gateway netip.Addr, static bool) bool {
 	ns := a.NS()
 	if ns == nil {
@@ -116,7 +115,7 @@ func (v Veth) AssertGateway(a *assertions.NetstackAssertion, gateway netip.Addr,
 	if !ok {
 		return true
 	}
-	answered := ns.FIB.Switched("ipv4", v.Peer, "proxy_arp")
+	answered := gateway.Is6() || ns.FIB.Switched("ipv4", v.Peer, "proxy_arp")
 	if place, in := PodPlace(v.env, v.Pod); in != nil &&
 		!a.In(in, v.env.HopOf(place)).AssertNeighbour(v.Device, gateway, dev.MAC, static && !answered) {
 		return false

@@ -43,11 +43,17 @@ type calico struct {
 	*plugin.Basis
 	cfg   *Config
 	facts func() *facts // these are read when somebody asks
+	felix func(node string) snapshot.CalicoFelixSpec
 }
 
 func open(env plugin.Env, cfg *Config) *calico {
 	facts := sync.OnceValue(func() *facts { return read(env.Snapshot) })
-	return &calico{cfg: cfg, facts: facts, Basis: plugin.NewBasis(env, func(plugin.Census) *plugin.Ranges { return &facts().blocks })}
+	felix := sync.OnceValues(env.Snapshot.CalicoFelixConfigurations)
+	settings := plugin.Once(func(node string) snapshot.CalicoFelixSpec {
+		configs, _ := felix() // what could not be read is not set
+		return snapshot.CalicoFelixOf(configs, node)
+	})
+	return &calico{cfg: cfg, facts: facts, felix: settings, Basis: plugin.NewBasis(env, func(plugin.Census) *plugin.Ranges { return &facts().blocks })}
 }
 
 // CreatePod implements [plugin.Plugin].
@@ -63,7 +69,7 @@ func (c *calico) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, _ netip.A
 		return
 	}
 	f.LocalPod(a, pod.Object)
-	f.veth(pod.Object).AssertGateway(a, gateway(), false)
+	f.assertGateways(a, pod.Object)
 }
 
 // CreateNode implements [plugin.Plugin].

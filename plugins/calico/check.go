@@ -24,8 +24,10 @@ func (c *calico) CheckNode(r assertions.Reporter, node string) {
 		return
 	}
 	f.checkPods(u)
-	f.assertAddress(u.NetstackAssertion, node)
-	plugin.CheckUnlike(u, "address", func(n *corev1.Node) netip.Addr { return c.facts().members[n.Name].Address.Addr() }, findAddress)
+	for _, like := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		f.assertAddress(u.NetstackAssertion, node, like)
+		plugin.CheckUnlike(u, "address", func(n *corev1.Node) netip.Addr { return c.told(n.Name, like).Address.Addr() }, findAddress)
+	}
 	u.CheckLanes(func(peer string, far netip.Addr) (l plugin.Lane, ok bool) {
 		if _, pod := c.IPCache.GetPodFromIP(far); !pod && f.perPod() {
 			return l, false // felix writes no route for it
@@ -44,12 +46,10 @@ func (c *calico) CheckNode(r assertions.Reporter, node string) {
 func (f *fabric) checkPods(u *plugin.Checkup) {
 	for _, pod := range u.Pods() {
 		f.LocalPod(u.NetstackAssertion, pod)
-		f.veth(pod).AssertGateway(u.NetstackAssertion, gateway(), false)
+		f.assertGateways(u.NetstackAssertion, pod)
 		for _, ip := range plugin.PodIPs(pod) {
-			if ip.Is4() { // IPv6 is not compared yet
-				u.Sends(ip, f.veth(pod).Peer)
-				f.checkPlace(u.NetstackAssertion, pod, ip)
-			}
+			u.Sends(ip, f.veth(pod).Peer)
+			f.checkPlace(u.NetstackAssertion, pod, ip)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func (f *fabric) checkPlace(a *assertions.NetstackAssertion, pod *corev1.Pod, ip
 	f.placed(a, ip, f.node)
 }
 
-// encapsulations are those that packets of the node's pods need
+// encapsulations are those that IPv4 packets of the node's pods need
 // (felix/dataplane/linux/int_dataplane.go).
 func (f *fabric) encapsulations(peers []*corev1.Node) (list []plugin.Encapsulation) {
 	used := map[string]bool{}
@@ -86,9 +86,9 @@ func (f *fabric) encapsulations(peers []*corev1.Node) (list []plugin.Encapsulati
 	for _, e := range []plugin.Encapsulation{
 		{Name: "IPIP", Device: ipipDevice, Overhead: plugin.OverheadIPIP, PodMTU: f.cfg.IPIPPodMTU, Option: "--calico-ipip-pod-mtu"},
 		{Name: "VXLAN", Device: vxlanDevice, Overhead: plugin.OverheadVXLAN, PodMTU: f.cfg.VXLANPodMTU, Option: "--calico-vxlan-pod-mtu"},
-		{Name: "WireGuard", Device: f.wireguard(), Overhead: plugin.OverheadWireGuard},
+		{Name: "WireGuard", Device: f.wireguard(netip.IPv4Unspecified()), Overhead: plugin.OverheadWireGuard},
 	} {
-		if used[e.Device] {
+		if e.Device != "" && used[e.Device] {
 			list = append(list, e)
 		}
 	}
@@ -101,7 +101,7 @@ func (f *fabric) encapsulations(peers []*corev1.Node) (list []plugin.Encapsulati
 // checkMTU asserts that what pods send gets through the tunnels, and what these
 // make of it through the network between the nodes.
 func (f *fabric) checkMTU(u *plugin.Checkup) {
-	host := u.HostMTU(f.cfg.HostInterface, f.facts().members[f.node].Address.Addr())
+	host := u.HostMTU(f.cfg.HostInterface, f.told(f.node, netip.IPv4Unspecified()).Address.Addr())
 	if host.Bytes == 0 {
 		return
 	}

@@ -1,6 +1,7 @@
 package calico
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -136,7 +137,7 @@ func check(t *testing.T, cfg Config, mode string, edits ...edit) said {
 }
 
 func TestHealthy(t *testing.T) {
-	require.Equal(t, "cali", (&facts{}).vethPrefix("n1"))
+	require.Regexp(t, "^cali[0-9a-f]{11}$", farVeth(t, healthy("")))
 	for _, mode := range modes {
 		require.Empty(t, check(t, Config{}, mode), mode)
 		require.Empty(t, check(t, Config{}, mode, dumped("172.31.0.2/24")), mode)
@@ -160,9 +161,9 @@ func TestFaults(t *testing.T) {
 		{"VXLAN: the route is gone", "vxlan Always", []edit{noRoute("10.0.2.0/26")}, []string{"critical route/missing"}},
 		{"VXLAN: the route is by a wrong VTEP", "vxlan Always", []edit{routed("10.0.2.0/26", vxlanDevice, "10.0.3.0")}, []string{"critical route/diverted"}},
 		{"VXLAN: the neighbour is gone", "vxlan Always", []edit{neighbour(vxlanDevice, "10.0.2.0", "")}, []string{"critical neigh/missing"}},
-		{"VXLAN: the neighbour is wrong", "vxlan Always", []edit{neighbour(vxlanDevice, "10.0.2.0", vtepMAC("n3"))}, []string{"critical neigh/wrong"}},
-		{"VXLAN: the forwarding entry is gone", "vxlan Always", []edit{fdb(vtepMAC("n2"), "")}, []string{"critical fdb/missing"}},
-		{"VXLAN: the forwarding entry is wrong", "vxlan Always", []edit{fdb(vtepMAC("n2"), "172.31.0.9")}, []string{"critical fdb/wrong"}},
+		{"VXLAN: the neighbour is wrong", "vxlan Always", []edit{neighbour(vxlanDevice, "10.0.2.0", vtepMAC("n3", false))}, []string{"critical neigh/wrong"}},
+		{"VXLAN: the forwarding entry is gone", "vxlan Always", []edit{fdb(vtepMAC("n2", false), "")}, []string{"critical fdb/missing"}},
+		{"VXLAN: the forwarding entry is wrong", "vxlan Always", []edit{fdb(vtepMAC("n2", false), "172.31.0.9")}, []string{"critical fdb/wrong"}},
 		{"VXLAN: the near node has a tunnel", "vxlan CrossSubnet", []edit{routed("10.0.2.0/26", vxlanDevice, "10.0.2.0")}, []string{"critical route/diverted"}},
 		{"VXLAN: the near node's route is gone", "vxlan CrossSubnet", []edit{noRoute("10.0.2.0/26")}, []string{"critical route/missing"}},
 		{"VXLAN: a node without VTEP", "vxlan Always", []edit{object("nodes", ", projectcalico.org/IPv4VXLANTunnelAddr: 10.0.2.0", "")},
@@ -258,6 +259,96 @@ func TestOptions(t *testing.T) {
 		}
 		require.NotEmpty(t, got, tt)
 		require.True(t, strings.HasPrefix(got[0], tt.want), "%q", got)
+	}
+}
+
+// dual gives a healthy cluster addresses of IPv6, too, from one pool whose mode is "Always",
+// "CrossSubnet" or "" of VXLAN. n3's subnet is another one.
+func dual(mode string) edit {
+	return func(s *state) {
+		if mode != "" {
+			mode = "vxlanMode: " + mode + ", "
+		}
+		s.objects["ippools."+snapshot.CalicoStored] += "- {metadata: {name: p6}, spec: {cidr: \"fd00:10::/64\", " + mode + "natOutgoing: true}}\n"
+		for n, addr := range []string{"2001:db8::1/64", "2001:db8::2/64", "2001:db8:3::3/64"} {
+			object("nodes", fmt.Sprintf("projectcalico.org/IPv4VXLANTunnelAddr: 10.0.%d.0", n+1),
+				fmt.Sprintf("projectcalico.org/IPv4VXLANTunnelAddr: 10.0.%d.0, projectcalico.org/IPv6Address: \"%s\", projectcalico.org/IPv6VXLANTunnelAddr: \"fd00:10::%d00\"", n+1, addr, n+1))(s)
+			object("pods", fmt.Sprintf("podIP: 10.0.%d.5", n+1), fmt.Sprintf("podIP: 10.0.%d.5, podIPs: [{ip: 10.0.%d.5}, {ip: \"fd00:10::%d05\"}]", n+1, n+1, n+1))(s)
+			s.objects["blockaffinities."+snapshot.CalicoStored] += fmt.Sprintf("- {metadata: {name: s%d}, spec: {cidr: \"fd00:10::%d00/122\", node: n%d, state: confirmed}}\n", n+1, n+1, n+1)
+		}
+		s.node.Sysctls["net.ipv6.conf.all.forwarding"] = "1"
+		s.node.Interfaces[0].Addrs = append(s.node.Interfaces[0].Addrs, nodedump.Addr{Prefix: "2001:db8::1/64", Scope: "global"})
+		s.node.Interfaces = append(s.node.Interfaces, device(vxlanSix, "vxlan", 11, 1430, vtepMAC("n1", true), "fd00:10::100/128"))
+		s.node.Interfaces[len(s.node.Interfaces)-1].VXLAN = &nodedump.VXLAN{ID: 4096, Local: "2001:db8::1", Link: 2, Port: 4789, NoLearning: true}
+		for _, r := range []nodedump.Route{way("2001:db8::/64", "eth0", ""), way("::/0", "eth0", "2001:db8::fe"), way("fd00:10::105/128", veth, ""), way("fd00:10::100/122", "", "")} {
+			r.Family = 6
+			s.node.Routes = append(s.node.Routes, r)
+		}
+		near := mode != "vxlanMode: Always, "
+		routed6("fd00:10::200/122", map[bool]string{true: "eth0", false: vxlanSix}[near], map[bool]string{true: "2001:db8::2", false: "fd00:10::200"}[near])(s)
+		routed6("fd00:10::300/122", map[bool]string{true: "eth0", false: vxlanSix}[mode == ""], map[bool]string{true: "2001:db8::fe", false: "fd00:10::300"}[mode == ""])(s)
+		for n, addr := range map[int]string{2: "2001:db8::2", 3: "2001:db8:3::3"} {
+			mac := vtepMAC(fmt.Sprintf("n%d", n), true)
+			s.node.Neighbours = append(s.node.Neighbours, nodedump.Neighbour{IP: fmt.Sprintf("fd00:10::%d00", n), Dev: vxlanSix, MAC: mac, State: "PERMANENT"})
+			s.node.FDB = append(s.node.FDB, nodedump.FDBEntry{MAC: mac, Dev: vxlanSix, Dst: addr, Flags: []string{"self"}})
+		}
+		s.pod.Interfaces[0].Addrs = append(s.pod.Interfaces[0].Addrs, nodedump.Addr{Prefix: "fd00:10::105/128", Scope: "global"})
+		s.pod.Neighbours = append(s.pod.Neighbours, nodedump.Neighbour{IP: "fe80::ecee:eeff:feee:eeee", Dev: ifName, MAC: "ee:ee:ee:ee:ee:ee", State: "STALE"})
+	}
+}
+
+// routed6 is routed, of IPv6.
+func routed6(dst, dev, via string) edit {
+	return func(s *state) {
+		routed(dst, dev, via)(s)
+		last := &s.node.Routes[len(s.node.Routes)-1]
+		if last.Family = 6; dev == vxlanSix {
+			last.Flags = []string{"onlink"}
+		}
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	const far = "fd00:10::200/122"
+	require.Equal(t, "fe80::ecee:eeff:feee:eeee", gateway(netip.IPv6Unspecified()).String())
+	for _, tt := range []struct {
+		name, mode string
+		edits      []edit
+		want       []string // beginnings of what is said
+	}{
+		{"VXLAN: all is well", "Always", nil, nil},
+		{"VXLAN CrossSubnet: all is well", "CrossSubnet", nil, nil},
+		{"plain: all is well", "", nil, nil},
+		{"VXLAN: the route is gone", "Always", []edit{noRoute(far)}, []string{"critical route/missing: the route fd00:10::200/122 via fd00:10::200 dev vxlan-v6.calico"}},
+		{"VXLAN: the route is by a wrong VTEP", "Always", []edit{routed6(far, vxlanSix, "fd00:10::300")}, []string{"critical route/diverted"}},
+		{"VXLAN: the neighbour is gone", "Always", []edit{neighbour(vxlanSix, "fd00:10::200", "")}, []string{"critical neigh/missing"}},
+		{"VXLAN: the neighbour has the hardware address of IPv4's device", "Always", []edit{neighbour(vxlanSix, "fd00:10::200", vtepMAC("n2", false))}, []string{"critical neigh/wrong"}},
+		{"VXLAN: the forwarding entry is gone", "Always", []edit{fdb(vtepMAC("n2", true), "")}, []string{"critical fdb/missing"}},
+		{"VXLAN: the device is gone", "Always", []edit{gone(vxlanSix)}, []string{"critical link/missing", "critical link/missing"}},
+		{"VXLAN: a node without VTEP", "Always", []edit{object("nodes", ", projectcalico.org/IPv6VXLANTunnelAddr: \"fd00:10::200\"", "")}, []string{"critical route/missing: node n2 tells nobody the address of its VXLAN device"}},
+		{"VXLAN CrossSubnet: the near node has a tunnel", "CrossSubnet", []edit{routed6(far, vxlanSix, "fd00:10::200")}, []string{"critical route/diverted"}},
+		{"plain: the route is gone", "", []edit{noRoute(far)}, []string{"critical route/missing"}},
+		{"plain: by which next hop is BIRD's", "", []edit{routed6(far, "eth0", "fe80::2")}, nil},
+		{"plain: the route is gone, and the default route has a link-local next hop", "", []edit{noRoute(far), routed6("::/0", "eth0", "fe80::1")}, []string{"critical route/missing", "critical route/diverted"}},
+		{"plain: by the router", "", []edit{routed6(far, "eth0", "2001:db8::fe")}, []string{"critical route/diverted"}},
+		{"plain: by another device", "", []edit{routed6(far, "dummy0", "fe80::2")}, []string{"critical route/"}},
+		{"a node without an address of IPv6", "Always", []edit{noRoute(far), object("nodes", "projectcalico.org/IPv6Address: \"2001:db8::2/64\", ", "")}, nil},
+		{"WireGuard of IPv4 alone", "Always", []edit{object("felixconfigurations", "spec: {}", "spec: {wireguardEnabledV6: false}")}, nil},
+		{"pod: its route is gone", "Always", []edit{noRoute("fd00:10::105/128")}, []string{"critical route/blackhole"}},
+		{"pod: a wrong hardware address of its gateway", "Always", []edit{func(s *state) { s.pod.Neighbours[1].MAC = "0a:00:00:00:00:99" }}, []string{"critical neigh/wrong pod:demo/a"}},
+		{"pod: another node's block", "Always", []edit{object("blockaffinities", "fd00:10::100/122\", node: n1", "fd00:10::100/122\", node: n3"), func(s *state) { s.objects["ipamblocks."+snapshot.CalicoStored] = "" }},
+			[]string{"critical address/wrong: fd00:10::105", "critical route"}},
+		{"address: no device of the node has it", "Always", []edit{object("nodes", "2001:db8::1/64", "2001:db8::9/64")}, []string{"critical address/wrong node:n1: Calico tells the other nodes that node n1 is at 2001:db8::9"}},
+		{"BGP: the session is down", "", []edit{objects("caliconodestatuses", "- {metadata: {name: n1}, spec: {node: n1}, status: {bgp: {peersV6: [{peerIP: \"2001:db8::2\", type: NodeMesh, state: Active}]}}}\n")},
+			[]string{"warning bgp/not-established: the BGP session of node n1 with node n2 (2001:db8::2) is Active"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := check(t, Config{}, "", append([]edit{dual(tt.mode)}, tt.edits...)...)
+			require.Len(t, got, len(tt.want), "%q", got)
+			for i, want := range tt.want {
+				require.True(t, strings.HasPrefix(got[i], want), "%q", got)
+			}
+		})
 	}
 }
 

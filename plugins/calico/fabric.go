@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -19,7 +20,9 @@ const (
 	ifName      = "eth0" // of a pod's device
 	vxlanDevice = "vxlan.calico"
 	ipipDevice  = "tunl0"
-	wireguard   = "wireguard.cali" // unless felix is told another name
+	vxlanSix    = "vxlan-v6.calico" // of IPv6
+	wireguard   = "wireguard.cali"  // unless felix is told another name
+	wireguard6  = "wg-v6.cali"      // of IPv6, likewise
 )
 
 const (
@@ -27,10 +30,16 @@ const (
 	findAddress = "Set IP_AUTODETECTION_METHOD of calico-node so that it finds the right address, and restart it there."
 )
 
-// gateway is what a pod's default route leads to: an address that nobody has, and
-// for which the node answers (cni-plugin/internal/pkg/utils/network_linux.go,
+// gateway is what a pod's default route of the family of like leads to: of IPv4 an
+// address that nobody has, and for which the node answers; of IPv6 what the node's
+// end of every veth has (cni-plugin/internal/pkg/utils/network_linux.go,
 // felix/dataplane/linux/endpoint_mgr.go).
-func gateway() netip.Addr { return netip.AddrFrom4([4]byte{169, 254, 1, 1}) }
+func gateway(like netip.Addr) netip.Addr {
+	if like.Is6() {
+		return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: 0xec, 0xee, 0xee, 0xff, 0xfe, 0xee, 0xee, 0xee})
+	}
+	return netip.AddrFrom4([4]byte{169, 254, 1, 1})
+}
 
 // fabric is one node of a Calico network. It implements [plugin.Fabric].
 type fabric struct {
@@ -45,11 +54,12 @@ func (c *calico) resource(plural string) string {
 	return "cluster/" + c.Snapshot.CalicoResource(plural) + ".yaml"
 }
 
-func on(option *bool) bool { return option != nil && *option }
-
 // bpf reports whether eBPF programs do the node's work: then its routes and rules
 // mean something else, and what becomes of packets at the programs is unknown.
-func (f *fabric) bpf() bool { return on(f.facts().felix(f.node).BPFEnabled) }
+func (f *fabric) bpf() bool {
+	enabled := f.felix(f.node).BPFEnabled
+	return enabled != nil && *enabled
+}
 
 // LocalPod implements [plugin.Fabric]: a pod's address is routed to the node's
 // end of its veth, and each end knows the hardware address of the other.
@@ -62,13 +72,21 @@ func (f *fabric) LocalPod(a *assertions.NetstackAssertion, pod *corev1.Pod) {
 
 // veth is a pod's cable.
 func (f *fabric) veth(pod *corev1.Pod) plugin.Veth {
-	return plugin.VethOf(f.Env, pod, ifName, f.facts().vethPrefix(f.node))
+	prefix, _, _ := strings.Cut(f.felix(f.node).InterfacePrefix, ",")
+	return plugin.VethOf(f.Env, pod, ifName, cmp.Or(prefix, "cali"))
+}
+
+// assertGateways asserts that a pod gets an answer for its gateways.
+func (f *fabric) assertGateways(a *assertions.NetstackAssertion, pod *corev1.Pod) {
+	for _, ip := range plugin.PodIPs(pod) {
+		f.veth(pod).AssertGateway(a, gateway(ip), false)
+	}
 }
 
 // Remote implements [plugin.Fabric].
 func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, peer *corev1.Node) {
 	if _, ok := f.compared(ip); ok {
-		f.assertAddress(a, peer.Name)
+		f.assertAddress(a, peer.Name, ip)
 	}
 	if l, ok := f.lane(a, ip, peer.Name); ok {
 		l.Assert(a)
@@ -79,7 +97,7 @@ func (f *fabric) Remote(a *assertions.NetstackAssertion, ip netip.Addr, peer *co
 // packets to it.
 func (f *fabric) compared(ip netip.Addr) (pool, bool) {
 	p, ok := f.facts().pool(ip)
-	return p, ok && ip.Is4() && !f.bpf() // IPv6 is not compared yet
+	return p, ok && !f.bpf()
 }
 
 // lane is the way to an address of another node. It is false if none is known, or
@@ -95,7 +113,7 @@ func (f *fabric) lane(a *assertions.NetstackAssertion, ip netip.Addr, peer strin
 	}
 	l = f.way(p, peer)
 	l.Dst, l.To = ip, to
-	return l, l.Dev != vxlanDevice || l.Via.IsValid() || a.Fail("route/missing", plugin.NodesFile, "See why calico-node gave node "+peer+" no address for its VXLAN device.",
+	return l, l.MAC == "" || l.Via.IsValid() || a.Fail("route/missing", plugin.NodesFile, "See why calico-node gave node "+peer+" no address for its VXLAN device.",
 		"node %s tells nobody the address of its VXLAN device, so there is no route to its pods", peer)
 }
 
@@ -124,14 +142,14 @@ func (f *fabric) placed(a *assertions.NetstackAssertion, ip netip.Addr, node str
 
 // perPod reports whether felix writes a route for each pod of other nodes, and
 // none for their blocks.
-func (f *fabric) perPod() bool { return f.facts().felix(f.node).RouteSource == "WorkloadIPs" }
+func (f *fabric) perPod() bool { return f.felix(f.node).RouteSource == "WorkloadIPs" }
 
 // way is how packets to pods of a pool on another node travel. Without a device
 // this is not known, without a next hop any will do.
 func (f *fabric) way(p pool, node string) (l plugin.Lane) {
-	own, known := f.facts().members[f.node]
-	peer, knows := f.facts().members[node]
-	if !known || !knows {
+	ip := p.prefix.Addr()
+	own, peer, wireguard := f.told(f.node, ip), f.told(node, ip), f.wireguard(ip)
+	if !own.Address.IsValid() || !peer.Address.IsValid() {
 		return l
 	}
 	mesh := f.facts().mesh && !own.Reflector && !peer.Reflector
@@ -139,14 +157,15 @@ func (f *fabric) way(p pool, node string) (l plugin.Lane) {
 		l.Why = func(a *assertions.NetstackAssertion) { f.assertSession(a, node) }
 	}
 	switch means := p.between(own, peer); {
-	case f.encrypts(own, peer): // felix/wireguard: in a table of its own
-		l.Dev, l.Tunnel, l.ByRule = f.wireguard(), tunnel, true
+	case wireguard != "" && own.Encrypted && peer.Encrypted: // felix/wireguard: in a table of its own
+		l.Dev, l.Tunnel, l.ByRule = wireguard, tunnel, true
 	case means == "vxlan": // felix/dataplane/linux/vxlan_mgr.go
-		l.Dev, l.Tunnel, l.Via, l.MAC, l.Underlay = vxlanDevice, tunnel, peer.VTEP, peer.MAC, peer.Address.Addr()
+		l.Dev, l.Tunnel, l.Via, l.MAC, l.Underlay = vxlan(ip), tunnel, peer.VTEP, peer.MAC, peer.Address.Addr()
 	case p.tunnel == "vxlan":
 		f.plain(&l.Way, peer, true)
 	case p.Spec.DisableBGPExport: // BIRD tells nobody
 	case means == "": // confd's bird_ipam.cfg.template
+		l.LinkLocal = ip.Is6()
 		f.plain(&l.Way, peer, mesh)
 	default:
 		l.Dev, l.Tunnel = ipipDevice, tunnel
@@ -155,11 +174,6 @@ func (f *fabric) way(p pool, node string) (l plugin.Lane) {
 		}
 	}
 	return l
-}
-
-// encrypts reports whether packets between two nodes go through WireGuard.
-func (f *fabric) encrypts(own, peer snapshot.CalicoNode) bool {
-	return on(f.facts().felix(f.node).WireguardEnabled) && own.Encrypted && peer.Encrypted
 }
 
 // plain is the way to another node without a tunnel. direct says that the next
@@ -171,16 +185,33 @@ func (f *fabric) plain(w *assertions.Way, peer snapshot.CalicoNode, direct bool)
 	}
 }
 
-// wireguard is the name of the node's WireGuard device.
-func (f *fabric) wireguard() string {
-	return cmp.Or(f.facts().felix(f.node).WireguardInterface, wireguard)
+// vxlan is the name of the VXLAN device of the family of like.
+func vxlan(like netip.Addr) string {
+	if like.Is6() {
+		return vxlanSix
+	}
+	return vxlanDevice
+}
+
+// wireguard is the name of the node's WireGuard device of the family of like, "" if
+// felix makes none.
+func (f *fabric) wireguard(like netip.Addr) string {
+	felix := f.felix(f.node)
+	enabled, name := felix.WireguardEnabled, cmp.Or(felix.WireguardInterface, wireguard)
+	if like.Is6() {
+		enabled, name = felix.WireguardEnabledV6, cmp.Or(felix.WireguardInterfaceV6, wireguard6)
+	}
+	if enabled == nil || !*enabled {
+		return ""
+	}
+	return name
 }
 
 // assertSession asserts that the node's BGP session with another node is up, as
 // far as somebody asked for the state of sessions.
 func (f *fabric) assertSession(a *assertions.NetstackAssertion, peer string) {
 	for _, s := range f.facts().sessions[f.node] {
-		if ip, err := netip.ParseAddr(s.PeerIP); err == nil && ip == f.facts().members[peer].Address.Addr() && s.State != "Established" {
+		if ip, err := netip.ParseAddr(s.PeerIP); err == nil && ip == f.told(peer, ip).Address.Addr() && s.State != "Established" {
 			a.Fail("bgp/not-established", f.resource("caliconodestatuses"),
 				fmt.Sprintf("See that calico-node runs on node %s, and that TCP port 179 is open between the nodes.", peer),
 				"the BGP session of node %s with node %s (%s) is %s since %s: neither learns the blocks of the other", f.node, peer, ip, s.State, s.Since)
@@ -188,11 +219,11 @@ func (f *fabric) assertSession(a *assertions.NetstackAssertion, peer string) {
 	}
 }
 
-// assertAddress asserts that the address by which the others reach a node is one
-// of the node's own: calico-node found it by itself, and may have found another
-// network's.
-func (f *fabric) assertAddress(a *assertions.NetstackAssertion, node string) {
-	plugin.NodeAddress{Node: node, IP: f.facts().members[node].Address.Addr(), By: "Calico", Remedy: findAddress}.Assert(f.Env, a)
+// assertAddress asserts that the address of the family of like by which the others
+// reach a node is one of the node's own: calico-node found it by itself, and may have
+// found another network's.
+func (f *fabric) assertAddress(a *assertions.NetstackAssertion, node string, like netip.Addr) {
+	plugin.NodeAddress{Node: node, IP: f.told(node, like).Address.Addr(), By: "Calico", Remedy: findAddress}.Assert(f.Env, a)
 }
 
 // Arrival implements [plugin.Fabric]: packets of other nodes' pods come out of the
@@ -210,7 +241,7 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 		l := f.way(p, src.Spec.NodeName)
 		l.AssertDevice(a)
 		if l.Tunnel != "" && !l.ByRule { // felix drops what a tunnel brings from an address that no node told
-			f.assertAddress(a.At(model.SuspicionLevelFatal), src.Spec.NodeName)
+			f.assertAddress(a.At(model.SuspicionLevelFatal), src.Spec.NodeName, ip)
 		}
 	}
 }
@@ -220,5 +251,5 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 func (f *fabric) Masquerades(p model.Packet) bool {
 	from, ok := f.facts().pool(p.Src.Addr())
 	_, inside := f.facts().pool(p.Dst.Addr())
-	return ok && from.Spec.NATOutgoing && !inside && f.facts().felix(f.node).NATInterfaces == "" && !f.bpf()
+	return ok && from.Spec.NATOutgoing && !inside && f.felix(f.node).NATInterfaces == "" && !f.bpf()
 }

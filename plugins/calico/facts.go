@@ -5,7 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // it names devices, as Calico does
 	"fmt"
 	"net/netip"
-	"strings"
+	"slices"
 	"sync"
 
 	"github.com/pathsnap/pathsnap/analyze/plugin"
@@ -16,8 +16,6 @@ import (
 type facts struct {
 	pools    []pool
 	blocks   plugin.Ranges                       // of nodes
-	members  map[string]snapshot.CalicoNode      // by node
-	settings map[string]snapshot.CalicoFelixSpec // of felix, by node that has its own; "" for the others
 	sessions map[string][]snapshot.CalicoSession // of BGP, by node
 	mesh     bool                                // every node tells every other one its blocks
 }
@@ -41,7 +39,7 @@ func (p pool) between(own, peer snapshot.CalicoNode) string {
 
 // read gathers the facts. Lists that are missing say nothing.
 func read(snap *snapshot.Snapshot) *facts {
-	f := &facts{members: map[string]snapshot.CalicoNode{}, settings: map[string]snapshot.CalicoFelixSpec{}, sessions: map[string][]snapshot.CalicoSession{}}
+	f := &facts{sessions: map[string][]snapshot.CalicoSession{}}
 	pools, _ := snap.CalicoPools()
 	for i := range pools {
 		f.addPool(&pools[i])
@@ -55,19 +53,6 @@ func read(snap *snapshot.Snapshot) *facts {
 	f.blocks.Borrower = func(ip netip.Addr) (string, bool) {
 		given, err := addresses()
 		return given[ip], err == nil
-	}
-	nodes, _ := snap.Nodes()
-	for i := range nodes {
-		m := snapshot.CalicoNodeOf(&nodes[i])
-		m.MAC = cmp.Or(m.MAC, vtepMAC(nodes[i].Name))
-		f.members[nodes[i].Name] = m
-	}
-	felix, _ := snap.CalicoFelixConfigurations()
-	f.settings[""] = snapshot.CalicoFelixOf(felix, "")
-	for i := range felix {
-		if node, ok := strings.CutPrefix(felix[i].Name, "node."); ok {
-			f.settings[node] = snapshot.CalicoFelixOf(felix, node)
-		}
 	}
 	f.readBGP(snap)
 	return f
@@ -87,25 +72,24 @@ func (f *facts) addPool(p *snapshot.CalicoPool) {
 	f.pools = append(f.pools, one)
 }
 
+// told is what calico-node tells of a node for the family of like: nothing of one
+// without a Node object.
+func (c *calico) told(node string, like netip.Addr) (n snapshot.CalicoNode) {
+	if object, ok := c.IPCache.GetNodeFromName(node); ok {
+		n = snapshot.CalicoNodeOf(object, like.Is6())
+		n.MAC = cmp.Or(n.MAC, vtepMAC(node, like.Is6()))
+	}
+	return n
+}
+
 // vtepMAC is the hardware address of a node's VXLAN device, if nobody chose
 // another one (felix/calc/vxlan_resolver.go).
-func vtepMAC(node string) string {
+func vtepMAC(node string, v6 bool) string {
+	if v6 {
+		node += "-v6"
+	}
 	sum := sha1.Sum([]byte(node)) //nolint:gosec // as above
 	return fmt.Sprintf("66:%02x:%02x:%02x:%02x:%02x", sum[0], sum[1], sum[2], sum[3], sum[4])
-}
-
-// felix is how felix is set on a node.
-func (f *facts) felix(node string) snapshot.CalicoFelixSpec {
-	if own, ok := f.settings[node]; ok {
-		return own
-	}
-	return f.settings[""]
-}
-
-// vethPrefix is what the names of pods' veths on a node begin with.
-func (f *facts) vethPrefix(node string) string {
-	prefix, _, _ := strings.Cut(f.felix(node).InterfacePrefix, ",")
-	return cmp.Or(prefix, "cali")
 }
 
 // readBGP reads who tells whom about blocks. Without the configuration it is not
@@ -120,7 +104,8 @@ func (f *facts) readBGP(snap *snapshot.Snapshot) {
 	}
 	statuses, _ := snap.CalicoNodeStatuses()
 	for i := range statuses {
-		f.sessions[statuses[i].Spec.Node] = append(f.sessions[statuses[i].Spec.Node], statuses[i].Status.BGP.PeersV4...)
+		node, bgp := statuses[i].Spec.Node, &statuses[i].Status.BGP
+		f.sessions[node] = slices.Concat(f.sessions[node], bgp.PeersV4, bgp.PeersV6)
 	}
 }
 

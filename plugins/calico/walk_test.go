@@ -79,7 +79,7 @@ func TestWalkNamesTheCause(t *testing.T) {
 		{"a blackhole takes the block", "", "10.0.2.5", []edit{routed("10.0.2.0/26", "", "")}, "fatal route/blackhole node:n1"},
 		{"the tunnel is down", "ipip Always", "10.0.2.5", []edit{down(ipipDevice)}, "fatal link/down node:n1"},
 		{"the VTEP's neighbour is gone", "vxlan Always", "10.0.2.5", []edit{neighbour(vxlanDevice, "10.0.2.0", "")}, "fatal neigh/missing node:n1"},
-		{"the forwarding entry leads elsewhere", "vxlan Always", "10.0.2.5", []edit{fdb(vtepMAC("n2"), "198.51.100.3")}, "fatal fdb/wrong node:n1"},
+		{"the forwarding entry leads elsewhere", "vxlan Always", "10.0.2.5", []edit{fdb(vtepMAC("n2", false), "198.51.100.3")}, "fatal fdb/wrong node:n1"},
 		{"the session is down and the route is gone", "", "10.0.2.5", []edit{noRoute("10.0.2.0/26"), session("172.31.0.2", "Idle")}, "fatal bgp/not-established node:n1"},
 		{"felix drops what a pod sends, since its route is wrong", "vxlan Always", "10.0.2.5", []edit{withRules(rpfilter), routed("10.0.1.5/32", "eth0", "")}, "fatal route/diverted node:n1"},
 		{"nobody answers for the gateway", "vxlan Always", "10.0.2.5", []edit{noPodNeighbour, sysctl("net.ipv4.conf."+veth+".proxy_arp", "0")}, "fatal neigh/missing node:n1"},

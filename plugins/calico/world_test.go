@@ -131,8 +131,8 @@ func (s *state) wire(tunnel, when string) {
 			s.node.Routes = append(s.node.Routes, way(block, ipipDevice, far[name]))
 		case tunnel == "vxlan" && (when == "Always" || !near):
 			s.node.Routes = append(s.node.Routes, way(block, vxlanDevice, vtep))
-			s.node.Neighbours = append(s.node.Neighbours, nodedump.Neighbour{IP: vtep, Dev: vxlanDevice, MAC: vtepMAC(name), State: "PERMANENT"})
-			s.node.FDB = append(s.node.FDB, nodedump.FDBEntry{MAC: vtepMAC(name), Dev: vxlanDevice, Dst: far[name], Flags: []string{"self"}, State: "permanent"})
+			s.node.Neighbours = append(s.node.Neighbours, nodedump.Neighbour{IP: vtep, Dev: vxlanDevice, MAC: vtepMAC(name, false), State: "PERMANENT"})
+			s.node.FDB = append(s.node.FDB, nodedump.FDBEntry{MAC: vtepMAC(name, false), Dev: vxlanDevice, Dst: far[name], Flags: []string{"self"}, State: "permanent"})
 		case near:
 			s.node.Routes = append(s.node.Routes, way(block, "eth0", far[name]))
 		default:
@@ -141,7 +141,7 @@ func (s *state) wire(tunnel, when string) {
 	}
 	s.node.Interfaces = append(s.node.Interfaces, map[string]nodedump.Interface{
 		"ipip":      device(ipipDevice, "ipip", 9, 1480, "", "10.0.1.1/32"),
-		"vxlan":     device(vxlanDevice, "vxlan", 9, 1450, vtepMAC("n1"), "10.0.1.0/32"),
+		"vxlan":     device(vxlanDevice, "vxlan", 9, 1450, vtepMAC("n1", false), "10.0.1.0/32"),
 		"wireguard": device(wireguard, "wireguard", 9, 1440, "", "10.0.1.2/32"),
 		"":          device("dummy0", "dummy", 9, 1500, ""),
 	}[tunnel])

@@ -1,8 +1,6 @@
 package flannel
 
 import (
-	"sync"
-
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
@@ -44,16 +42,16 @@ const ifName = "eth0"
 // flannel implements [plugin.Plugin].
 type flannel struct {
 	*plugin.Basis
-	cfg    *Config
-	net    snapshot.FlannelConf
-	file   string    // that net was read from, "" if there is none
-	broken error     // why it could not be read whole
-	known  *sync.Map // records of nodes, as they are asked for
+	cfg     *Config
+	net     snapshot.FlannelConf
+	file    string // that net was read from, "" if there is none
+	broken  error  // why it could not be read whole
+	records func(node string) *records
 }
 
 func open(env plugin.Env, cfg *Config) *flannel {
-	f := &flannel{cfg: cfg, known: &sync.Map{}}
-	f.Basis = plugin.NewBasis(env, f.ranges)
+	f := &flannel{cfg: cfg}
+	f.Basis, f.records = plugin.NewBasis(env, f.ranges), plugin.Once(f.read)
 	f.net, f.file, f.broken = env.Snapshot.FlannelConf()
 	return f
 }

@@ -27,16 +27,12 @@ type records struct {
 	cniConf
 }
 
-// records reads those of a node, once.
-func (f *flannel) records(node string) *records {
-	if r, ok := f.known.Load(node); ok {
-		return r.(*records)
-	}
+// read reads the records of a node.
+func (f *flannel) read(node string) *records {
 	r := &records{}
 	r.cniConf, _ = plugin.NodeCNIPlugin[cniConf](f.Env, node, "flannel", "cni-conf.json")
 	r.env, r.envFile = f.Snapshot.FlannelEnv(node)
 	r.Delegate.Bridge = cmp.Or(f.cfg.Bridge, r.Delegate.Bridge, "cni0")
-	f.known.Store(node, r)
 	return r
 }
 
