@@ -164,16 +164,24 @@ func (f *fabric) way(p pool, node string) (l plugin.Lane) {
 	case p.tunnel == "vxlan":
 		f.plain(&l.Way, peer, true)
 	case p.Spec.DisableBGPExport: // BIRD tells nobody
-	case means == "": // confd's bird_ipam.cfg.template
-		l.LinkLocal = ip.Is6()
-		f.plain(&l.Way, peer, mesh)
 	default:
-		l.Dev, l.Tunnel = ipipDevice, tunnel
-		if mesh {
-			l.Via = peer.Address.Addr()
-		}
+		f.byBIRD(&l, means == "", peer, mesh)
 	}
 	return l
+}
+
+// byBIRD is the way to another node by a route of BIRD's (confd's
+// bird_ipam.cfg.template), without a tunnel or by IPIP.
+func (f *fabric) byBIRD(l *plugin.Lane, plain bool, peer snapshot.CalicoNode, mesh bool) {
+	if plain {
+		l.LinkLocal = peer.Address.Addr().Is6()
+		f.plain(&l.Way, peer, mesh)
+		return
+	}
+	l.Dev, l.Tunnel = ipipDevice, tunnel
+	if mesh {
+		l.Via = peer.Address.Addr()
+	}
 }
 
 // plain is the way to another node without a tunnel. direct says that the next
