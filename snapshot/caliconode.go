@@ -19,8 +19,8 @@ type CalicoNode struct {
 	Reflector bool         // of BGP routes, of both families
 }
 
-// CalicoNodeOf reads what is told of a node. Where the agent told no address it is
-// the node's internal one.
+// CalicoNodeOf reads what is told of a node. Where the agent told no address of IPv4
+// it is the node's internal one; of IPv6 there is none.
 func CalicoNodeOf(node *corev1.Node, v6 bool) (n CalicoNode) {
 	annotation := func(name string) string { return node.Annotations[CalicoPrefix+name] }
 	family, suffix := "IPv4", ""
@@ -31,7 +31,7 @@ func CalicoNodeOf(node *corev1.Node, v6 bool) (n CalicoNode) {
 	n.VTEP, _ = netip.ParseAddr(annotation(family + "VXLANTunnelAddr"))
 	n.MAC = annotation("VXLANTunnelMACAddr" + suffix)
 	n.Encrypted, n.Reflector = annotation("WireguardPublicKey"+suffix) != "", annotation("RouteReflectorClusterID") != ""
-	if ip := internalIP(node, v6); !n.Address.IsValid() && ip.IsValid() {
+	if ip := internalIP(node, v6); !v6 && !n.Address.IsValid() && ip.IsValid() {
 		n.Address = netip.PrefixFrom(ip, ip.BitLen())
 	}
 	return n

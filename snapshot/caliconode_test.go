@@ -28,7 +28,7 @@ func TestCalicoNodeOfIPv6(t *testing.T) {
 		Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "198.51.100.1"}, {Type: corev1.NodeInternalIP, Address: "2001:db8::9"}}}}
 	require.Equal(t, "{2001:db8::1/64 fd00::1 0a:00:00:00:06:01 false false}", fmt.Sprint(snapshot.CalicoNodeOf(n, true)))
 	n.Annotations = nil
-	require.Equal(t, "{2001:db8::9/128 invalid IP  false false}", fmt.Sprint(snapshot.CalicoNodeOf(n, true)))
+	require.Equal(t, "{invalid Prefix invalid IP  false false}", fmt.Sprint(snapshot.CalicoNodeOf(n, true)))
 }
 
 func TestCalicoAffinityBlock(t *testing.T) {
