@@ -114,6 +114,27 @@ func ByDefault(ifName string) Leads {
 	}
 }
 
+// ByRange returns the Leads of a pod with a second device, for what is within some
+// ranges, or within others that somebody gave it routes to by that device. The rest
+// leaves as otherwise says, and so does all of it where the pod has no such device.
+func ByRange(ifName, what string, ranges []netip.Prefix, otherwise Leads) Leads {
+	return func(a *assertions.NetstackAssertion, dst netip.Addr) string {
+		if _, ok := a.NS().Device(ifName); !ok {
+			return otherwise(a, dst)
+		}
+		for _, to := range ranges {
+			if to.Contains(dst) && a.AssertDevice(ifName, what) {
+				a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: to, Dev: ifName})
+				return ifName
+			}
+		}
+		if got := a.NS().FIB.InTable(route.TableMain, route.Query{Dst: dst}); got.Dev == ifName && got.Prefix.Bits() > 0 {
+			return ifName
+		}
+		return otherwise(a, dst)
+	}
+}
+
 // Everywhere is the prefix of the default route, of the family of like.
 func Everywhere(like netip.Addr) netip.Prefix {
 	if like.Is6() {

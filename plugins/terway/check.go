@@ -7,94 +7,87 @@ import (
 
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/model"
-	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 )
 
-// CheckNode implements [plugin.Checker].
-func (t *terway) CheckNode(r assertions.Reporter, node string) {
-	ns := t.host(node)
-	if ns == nil {
-		return
-	}
-	c := &checkup{fabric: &fabric{terway: t, node: node}, to: r, ns: ns, assert: assertions.NewNetstackAssertion(r, ns, model.SuspicionLevelCritical)}
-	modes := map[mode]bool{}
-	for _, pod := range t.census().Pods(node) {
-		c.checkPod(pod)
-		modes[t.modeOf(pod)] = true
-	}
-	if modes[modeVeth] {
-		for _, eni := range routing().ENIs(ns) {
-			c.checkMTU(c.assert, eni.Name, "the ENI")
-		}
-	}
+// A checkup is the check of one node.
+type checkup struct {
+	*plugin.Checkup
+	*fabric
+	mtu int // of pods and ENIs, 0 if it is not known
 }
 
-// A checkup is a check of one node.
-type checkup struct {
-	*fabric
-	to     assertions.Reporter
-	ns     *netstack.NetNS
-	assert *assertions.NetstackAssertion
+// CheckNode implements [plugin.Checker].
+func (t *terway) CheckNode(r assertions.Reporter, node string) {
+	f := t.at(node)
+	c := &checkup{plugin.NewCheckup(t.Basis, r, node, f, "terway"), f, t.mtuOf(node)}
+	if c.NS() == nil {
+		return
+	}
+	modes := map[mode]bool{}
+	for _, pod := range c.Pods() {
+		modes[t.modeOf(pod)] = true
+		c.checkPod(pod)
+	}
+	if modes[modeVeth] {
+		for _, eni := range routing().ENIs(c.NS()) {
+			c.checkMTU(c.NetstackAssertion, eni.Name, "the ENI")
+		}
+	}
+	c.CheckMasquerade()
 }
 
 // checkPod asserts what one pod of the node needs: the way to it, the way out, that
-// what it sends and gets is let in and passed on, and the MTU of the devices on its way.
+// what it sends and gets is let in and passed on, and the MTU of the devices that it
+// is attached by.
 func (c *checkup) checkPod(pod *corev1.Pod) {
 	if !c.Apart(pod) {
-		c.LocalPod(c.assert, pod)
+		c.LocalPod(c.NetstackAssertion, pod)
 	}
 	ip := plugin.PodIPv4(pod)
 	if !ip.IsValid() {
 		return
 	}
-	out := plugin.Outside(ip)
-	c.Leave(c.assert, out, out.Dst.Addr())
-	veth := c.veth(pod).Peer
+	out, veth := plugin.Outside(ip), c.veth(pod).Peer
+	c.Leave(c.NetstackAssertion, out, out.Dst.Addr())
 	sent := route.Query{Src: ip, Dst: out.Dst.Addr(), IIf: veth}
 	switch c.modeOf(pod) {
 	case modeVPC:
-		plugin.CheckTransit(c.env, c.to, c.ns, sent)
+		plugin.CheckTransit(c.Env, c.To, c.NS(), sent)
 	case modeVeth:
-		plugin.CheckTransit(c.env, c.to, c.ns, sent)
-		if got := c.ns.FIB.Lookup(sent, nil); got.Doubt == nil {
-			plugin.CheckArrival(c.env, c.to, c.ns, route.Query{Src: sent.Dst, Dst: ip, IIf: got.Dev})
+		plugin.CheckTransit(c.Env, c.To, c.NS(), sent)
+		if got := c.NS().FIB.Lookup(sent, nil); got.Doubt == nil {
+			plugin.CheckArrival(c.Env, c.To, c.NS(), route.Query{Src: sent.Dst, Dst: ip, IIf: got.Dev})
 		}
 	case modeExclusive:
 		c.checkHostStack(pod)
-		if _, up := c.ns.Device(veth); up && c.Masquerades(out) {
-			plugin.CheckMasquerade(c.to, c.ns, out, veth, "Restart terway on the node, which writes the chain terway-masq.")
-		}
+		c.Sends(ip, veth) // and what it sends by its node is masqueraded
 	}
-	c.checkDevices(pod, veth)
+	if place, ns := plugin.PodPlace(c.Env, pod); ns != nil {
+		c.checkMTU(c.In(ns, c.HopOf(place)), podDevice, "the pod's device")
+	}
+	c.checkMTU(c.NetstackAssertion, veth, "the node's end of the veth of pod "+pod.Namespace+"/"+pod.Name)
+	if eni, ok := c.below(pod); ok {
+		c.checkMTU(c.NetstackAssertion, eni.Name, "the ENI")
+	}
 }
 
 // checkHostStack asserts that what an exclusive pod sends to Services, and to
 // host_stack_cidrs, goes by the veth to its node, where it has one.
 func (c *checkup) checkHostStack(pod *corev1.Pod) {
-	place, ns := plugin.PodPlace(c.env, pod)
-	if _, peer := plugin.PodDevice(c.env, pod, exclusiveVeth); !peer {
+	place, ns := plugin.PodPlace(c.Env, pod)
+	if _, peer := plugin.PodDevice(c.Env, pod, exclusiveVeth); !peer {
 		return
 	}
+	lead := c.leadExclusive(c.node)
 	for _, to := range c.hostStack(c.node) {
-		c.leadExclusive(c.node)(c.assert.In(ns, c.env.HopOf(place)), to.Addr())
-	}
-}
-
-// checkDevices asserts the MTU of the devices that a pod is attached by.
-func (c *checkup) checkDevices(pod *corev1.Pod, veth string) {
-	if place, ns := plugin.PodPlace(c.env, pod); ns != nil {
-		c.checkMTU(c.assert.In(ns, c.env.HopOf(place)), podDevice, "the pod's device")
-	}
-	c.checkMTU(c.assert, veth, "the node's end of the veth of pod "+pod.Namespace+"/"+pod.Name)
-	if eni, ok := c.below(pod); ok {
-		c.checkMTU(c.assert, eni.Name, "the ENI")
+		lead(c.In(ns, c.HopOf(place)), to.Addr())
 	}
 }
 
 func (c *checkup) checkMTU(a *assertions.NetstackAssertion, dev, what string) {
-	if mtu := c.mtuOf(c.node); mtu != 0 {
-		a.At(model.SuspicionLevelWarning).AssertMTU(dev, what, mtu, fmt.Sprintf("terway gives %d to all devices of pods", mtu))
+	if c.mtu != 0 {
+		a.At(model.SuspicionLevelWarning).AssertMTU(dev, what, c.mtu, fmt.Sprintf("terway gives %d to all devices of pods", c.mtu))
 	}
 }

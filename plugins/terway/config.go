@@ -16,10 +16,14 @@ type Config struct {
 	MTU  int    // of pods and ENIs, 0 to read it
 }
 
+func (c *Config) mtus() []plugin.MTUOption {
+	return []plugin.MTUOption{{Name: "terway-mtu", Usage: "MTU in `BYTES` of pods and ENIs (default: from the CNI configuration, where that is 1500 if it names none)", Value: &c.MTU}}
+}
+
 // BindFlags implements the plugin package's ConfigBinder.
 func (c *Config) BindFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Mode, "terway-mode", "", "`MODE` of all pods: vpc, veth (ENIIP with policy routing), ipvlan, exclusive or vlan (default: of each pod, by its node's state)")
-	fs.IntVar(&c.MTU, "terway-mtu", 0, "MTU in `BYTES` of pods and ENIs (default: from the CNI configuration, where that is 1500 if it names none)")
+	plugin.BindMTUs(fs, c.mtus())
 }
 
 // Validate implements the plugin package's ConfigBinder.
@@ -27,10 +31,7 @@ func (c *Config) Validate() error {
 	if c.Mode != "" && !slices.Contains([]mode{modeVPC, modeVeth, modeIPvlan, modeExclusive, modeVLAN}, mode(c.Mode)) {
 		return fmt.Errorf("--terway-mode %q: known are vpc, veth, ipvlan, exclusive and vlan", c.Mode)
 	}
-	if c.MTU < 0 || c.MTU > 65535 {
-		return fmt.Errorf("--terway-mtu %d: not within 0 and 65535", c.MTU)
-	}
-	return nil
+	return plugin.ValidateMTUs(c.mtus())
 }
 
 // cniConf is what terway's CNI configuration says (CNIConf in
@@ -50,7 +51,7 @@ const defaultMTU = 1500
 
 // conf is the CNI configuration of a node.
 func (t *terway) conf(node string) cniConf {
-	conf, ok := plugin.NodeCNIPlugin[cniConf](t.env, node, "terway", "10-terway.conflist", "10-terway.conf")
+	conf, ok := plugin.NodeCNIPlugin[cniConf](t.Env, node, "terway", "10-terway.conflist", "10-terway.conf")
 	conf.known = ok
 	return conf
 }
@@ -70,7 +71,7 @@ func (t *terway) mtuOf(node string) int {
 // hostStack are the ranges that exclusive pods of a node reach by the node, which
 // translates what is for Services and runs what host_stack_cidrs name.
 func (t *terway) hostStack(node string) (out []netip.Prefix) {
-	for _, c := range t.env.IPCache.ServiceCIDRs() {
+	for _, c := range t.IPCache.ServiceCIDRs() {
 		out = append(out, c.Prefix)
 	}
 	for _, text := range t.conf(node).HostStackCIDRs {

@@ -21,7 +21,7 @@ func routing() *plugin.SourceRouting {
 func (t *terway) tenant(pod *corev1.Pod) plugin.Tenant {
 	ip := plugin.PodIPv4(pod)
 	owner := infra.Owner(t.recorded()[ip])
-	if o, ok := t.env.OwnerOf(ip); ok {
+	if o, ok := t.OwnerOf(ip); ok {
 		owner = o
 	}
 	return plugin.Tenant{Name: pod.Namespace + "/" + pod.Name, IP: ip, Veth: t.veth(pod).Peer, Owner: owner, Router: routerOf(owner.Network)}

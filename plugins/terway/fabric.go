@@ -83,12 +83,12 @@ func (f *fabric) Leave(a *assertions.NetstackAssertion, p model.Packet, dst neti
 	switch f.modeOf(pod) {
 	case modeVeth:
 		if eni, via := routing().AssertExit(a, f.tenant(pod), dst); eni != "" {
-			return plugin.By(f.env, f, eni, via, dst)
+			return plugin.By(f.Env, f, eni, via, dst)
 		}
 	case modeIPvlan, modeVLAN:
 		if eni, ok := f.below(pod); ok {
 			a.AssertDevice(eni.Name, "the ENI")
-			return plugin.By(f.env, f, eni.Name, netip.Addr{}, dst)
+			return plugin.By(f.Env, f, eni.Name, netip.Addr{}, dst)
 		}
 	case modeVPC:
 		return f.toVPC(a, route.Query{Src: src, Dst: dst, IIf: f.veth(pod).Peer})
@@ -98,7 +98,7 @@ func (f *fabric) Leave(a *assertions.NetstackAssertion, p model.Packet, dst neti
 
 // localPod is the pod of the node with an address.
 func (f *fabric) localPod(ip netip.Addr) (*corev1.Pod, bool) {
-	pod, ok := f.env.IPCache.GetPodFromIP(ip)
+	pod, ok := f.IPCache.GetPodFromIP(ip)
 	return pod, ok && pod.Spec.NodeName == f.node && !pod.Spec.HostNetwork && slices.Contains(plugin.PodIPs(pod), ip)
 }
 
@@ -110,10 +110,10 @@ func (f *fabric) toVPC(a *assertions.NetstackAssertion, q route.Query) []model.T
 	if _, ok := a.AssertMainTable(q); !ok || len(main) == 0 || main[0].Route == nil || main[0].Route.Dev == "" {
 		return nil
 	}
-	if pod, ok := f.env.IPCache.GetPodFromIP(q.Dst); ok && !pod.Spec.HostNetwork {
+	if pod, ok := f.IPCache.GetPodFromIP(q.Dst); ok && !pod.Spec.HostNetwork {
 		a.AssertRoute(q, assertions.Way{Dst: q.Dst, To: all, Dev: main[0].Route.Dev})
 		via, _ := netip.ParseAddr(main[0].Route.Via)
-		return plugin.By(f.env, f, main[0].Route.Dev, via, q.Dst)
+		return plugin.By(f.Env, f, main[0].Route.Dev, via, q.Dst)
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (f *fabric) toVPC(a *assertions.NetstackAssertion, q route.Query) []model.T
 // ipvlan on the same ENI (initSlaveName), and a route to the pod by it.
 func (f *fabric) overSlave(a *assertions.NetstackAssertion, pod *corev1.Pod) {
 	eni, ok := f.below(pod)
-	if !plugin.AssertPodDevice(f.env, a, pod, podDevice) || !ok || !a.AssertDevice(eni.Name, "the ENI") {
+	if !plugin.AssertPodDevice(f.Env, a, pod, podDevice) || !ok || !a.AssertDevice(eni.Name, "the ENI") {
 		return
 	}
 	slave := fmt.Sprintf("%s%d", slavePrefix, eni.Index)
@@ -133,8 +133,8 @@ func (f *fabric) overSlave(a *assertions.NetstackAssertion, pod *corev1.Pod) {
 
 // below is the ENI that a pod's device stands on.
 func (f *fabric) below(pod *corev1.Pod) (*nodedump.Interface, bool) {
-	kind, end := plugin.PodAttachment(f.env, pod, podDevice)
-	ns := f.host(f.node)
+	kind, end := plugin.PodAttachment(f.Env, pod, podDevice)
+	ns := f.HostNS(f.node)
 	if ns == nil || kind == "veth" || end.Place != plugin.PlaceOf(f.node) {
 		return nil, false
 	}

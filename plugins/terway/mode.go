@@ -42,7 +42,7 @@ func (t *terway) modeOf(pod *corev1.Pod) mode {
 
 // byDevices tells the mode by the pod's device, "" if it does not tell.
 func (t *terway) byDevices(pod *corev1.Pod) mode {
-	switch kind, _ := plugin.PodAttachment(t.env, pod, podDevice); kind {
+	switch kind, _ := plugin.PodAttachment(t.Env, pod, podDevice); kind {
 	case "ipvlan":
 		return modeIPvlan
 	case "vlan":
@@ -59,7 +59,7 @@ func (t *terway) byDevices(pod *corev1.Pod) mode {
 // range it is of the mode VPC.
 func (t *terway) vethMode(pod *corev1.Pod) mode {
 	for _, ip := range plugin.PodIPs(pod) {
-		if _, ok := t.env.PodCIDR(pod.Spec.NodeName, ip); ok {
+		if _, ok := t.PodCIDR(pod.Spec.NodeName, ip); ok {
 			return modeVPC
 		}
 	}
@@ -70,7 +70,7 @@ func (t *terway) vethMode(pod *corev1.Pod) mode {
 // address, or else by the configuration.
 func (t *terway) byNode(pod *corev1.Pod) mode {
 	node, ip := pod.Spec.NodeName, plugin.PodIPv4(pod)
-	if ns := t.host(node); ns != nil && ip.IsValid() {
+	if ns := t.HostNS(node); ns != nil && ip.IsValid() {
 		if _, ok := routing().RuleFrom(ns, ip); ok {
 			return modeVeth
 		}
@@ -90,7 +90,7 @@ func (t *terway) byNode(pod *corev1.Pod) mode {
 // exclusiveNode reports whether all pods of a node have ENIs of their own
 // (NodeExclusiveENIMode in types/k8s.go).
 func (t *terway) exclusiveNode(name string) bool {
-	node, ok := t.env.IPCache.GetNodeFromName(name)
+	node, ok := t.IPCache.GetNodeFromName(name)
 	return ok && strings.EqualFold(node.Labels[labelENIOnly], "eniOnly")
 }
 
@@ -98,7 +98,7 @@ func (t *terway) exclusiveNode(name string) bool {
 // plugin/terway/cni.go.
 func (t *terway) veth(pod *corev1.Pod) plugin.Veth {
 	if t.modeOf(pod) == modeExclusive {
-		return plugin.VethOf(t.env, pod, exclusiveVeth, "cali")
+		return plugin.VethOf(t.Env, pod, exclusiveVeth, "cali")
 	}
-	return plugin.VethOf(t.env, pod, podDevice, "cali")
+	return plugin.VethOf(t.Env, pod, podDevice, "cali")
 }

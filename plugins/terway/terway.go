@@ -6,10 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
-	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/route"
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/analyze/topology"
@@ -25,10 +23,7 @@ func Descriptor() *plugin.Descriptor {
 		Config: cfg,
 		Detect: marks(),
 		New: func(env plugin.Env) (plugin.Plugin, error) {
-			t := &terway{env: env, cfg: cfg}
-			t.census = sync.OnceValue(func() plugin.Census { return plugin.Count(env) })
-			t.recorded = sync.OnceValue(env.Snapshot.TerwayAddresses)
-			return t, nil
+			return &terway{plugin.NewBasis(env, env.PodCIDRs), cfg, sync.OnceValue(env.Snapshot.TerwayAddresses)}, nil
 		},
 	}
 }
@@ -53,76 +48,49 @@ func marks() []plugin.Marks {
 
 // terway implements [plugin.Plugin].
 type terway struct {
-	env      plugin.Env
+	*plugin.Basis
 	cfg      *Config
-	census   func() plugin.Census                         // of who lives where, taken when somebody asks
-	recorded func() map[netip.Addr]snapshot.TerwayAddress // which ENI has which address, likewise
+	recorded func() map[netip.Addr]snapshot.TerwayAddress // which ENI has which address, read when somebody asks
 }
 
-// host is a node's own namespace, nil if it was not collected.
-func (t *terway) host(node string) *netstack.NetNS {
-	return t.env.Atlas.NetNS(plugin.PlaceOf(node))
-}
+// at is a node of the network.
+func (t *terway) at(node string) *fabric { return &fabric{terway: t, node: node} }
 
 // CreateNode implements [plugin.Plugin].
 func (t *terway) CreateNode(node *k8s.NodeInfo) (model.NetNodeAction, error) {
-	return plugin.NewHost(t.env, node, &fabric{terway: t, node: node.NodeName})
+	return plugin.NewHost(t.Env, node, t.at(node.NodeName))
 }
 
 // CreatePod implements [plugin.Plugin].
 func (t *terway) CreatePod(pod *k8s.Pod) (model.NetNodeAction, error) {
 	if pod.Object == nil {
-		return plugin.NewPlainPod(t.env, pod)
+		return plugin.NewPlainPod(t.Env, pod)
 	}
 	switch t.modeOf(pod.Object) {
 	case modeExclusive:
-		return plugin.NewGuidedPod(t.env, pod, t.leadExclusive(pod.NodeName), nil)
+		return plugin.NewGuidedPod(t.Env, pod, t.leadExclusive(pod.NodeName), nil)
 	case modeIPvlan, modeVLAN:
-		return plugin.NewSimpleVEthPod(t.env, pod, podDevice, nil)
+		return plugin.NewSimpleVEthPod(t.Env, pod, podDevice, nil)
 	}
-	return plugin.NewSimpleVEthPod(t.env, pod, podDevice, t.uplink)
+	return plugin.NewSimpleVEthPod(t.Env, pod, podDevice, plugin.LocalUplink(t.Env, func(node string) plugin.Fabric { return t.at(node) }))
 }
 
-// uplink asserts the node's side of a pod's veth, and that of the pod of the
-// same node that it talks to.
-func (t *terway) uplink(a *assertions.NetstackAssertion, pod *k8s.Pod, dst netip.Addr) {
-	f := &fabric{terway: t, node: pod.NodeName}
-	f.LocalPod(a, pod.Object)
-	if to, ok := t.env.IPCache.GetPodFromIP(dst); ok && to.Spec.NodeName == pod.NodeName && to != pod.Object {
-		f.LocalPod(a, to)
-	}
-}
-
-// leadExclusive is the way out of a pod with an ENI of its own: by that ENI, but to
-// Services and host_stack_cidrs by the veth to its node (generateVeth1Cfg).
+// leadExclusive is the way out of a pod with an ENI of its own: by that ENI, but what is
+// for its node by the veth to it (generateVeth1Cfg).
 func (t *terway) leadExclusive(node string) plugin.Leads {
-	return func(a *assertions.NetstackAssertion, dst netip.Addr) string {
-		if _, peer := a.NS().Device(exclusiveVeth); !peer || dst.Is6() {
-			return plugin.ByDefault(podDevice)(a, dst)
-		}
-		for _, to := range t.hostStack(node) {
-			if to.Contains(dst) && a.AssertDevice(exclusiveVeth, "the pod's veth to its node") {
-				a.AssertRoute(route.Query{}, assertions.Way{Dst: dst, To: to, Dev: exclusiveVeth})
-				return exclusiveVeth
-			}
-		}
-		if got := a.NS().FIB.InTable(route.TableMain, route.Query{Dst: dst}); got.Dev == exclusiveVeth && got.Prefix.Bits() > 0 {
-			return exclusiveVeth // its node's addresses
-		}
-		return plugin.ByDefault(podDevice)(a, dst)
-	}
+	return plugin.ByRange(exclusiveVeth, "the pod's veth to its node", t.hostStack(node), plugin.ByDefault(podDevice))
 }
 
 // Attached implements [plugin.Underlaid].
 func (t *terway) Attached(pod *corev1.Pod) (topology.End, bool) {
-	place, in := plugin.PodPlace(t.env, pod)
-	ns, at := t.host(pod.Spec.NodeName), topology.End{Place: plugin.PlaceOf(pod.Spec.NodeName)}
+	place, in := plugin.PodPlace(t.Env, pod)
+	ns, at := t.HostNS(pod.Spec.NodeName), topology.End{Place: plugin.PlaceOf(pod.Spec.NodeName)}
 	switch m := t.modeOf(pod); {
 	case m == modeExclusive || m == modeVLAN:
 		return topology.End{Place: place, Dev: podDevice}, in != nil
 	case ns == nil:
 	case m == modeIPvlan:
-		_, at = plugin.PodAttachment(t.env, pod, podDevice)
+		_, at = plugin.PodAttachment(t.Env, pod, podDevice)
 	case m == modeVPC:
 		at.Dev = ns.FIB.InTable(route.TableMain, route.Query{Dst: plugin.Outside(netip.Addr{}).Dst.Addr()}).Dev
 	default:

@@ -407,7 +407,7 @@ func TestWay(t *testing.T) {
 			s := tt.base()
 			tt.change(&s)
 			p, w := open(t, s, Config{})
-			pod, ok := w.ips.LoadPod(p.env.Snapshot, "demo", "a")
+			pod, ok := w.ips.LoadPod(p.Snapshot, "demo", "a")
 			require.True(t, ok)
 			a, err := p.CreatePod(pod)
 			require.NoError(t, err)
@@ -416,7 +416,7 @@ func TestWay(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, sent, 1, a.Node().Suspicions)
 			require.Empty(t, a.Node().Suspicions)
-			info, _ := w.ips.LoadNode(p.env.Snapshot, "n1")
+			info, _ := w.ips.LoadNode(p.Snapshot, "n1")
 			n, err := p.CreateNode(info)
 			require.NoError(t, err)
 			sent, err = n.Receive(sent[0].Link)
@@ -486,7 +486,7 @@ func TestExclusiveWays(t *testing.T) {
 				"- {metadata: {namespace: kube-system, name: kubeadm-config}, data: {ClusterConfiguration: 'networking: {serviceSubnet: 10.96.0.0/12}'}}\n"
 			tt.change(&s)
 			p, w := open(t, s, Config{})
-			pod, ok := w.ips.LoadPod(p.env.Snapshot, "demo", "a")
+			pod, ok := w.ips.LoadPod(p.Snapshot, "demo", "a")
 			require.True(t, ok)
 			a, err := p.CreatePod(pod)
 			require.NoError(t, err)
@@ -571,10 +571,10 @@ func TestTenant(t *testing.T) {
 	got := p.tenant(pod)
 	require.Equal(t, plugin.Tenant{Name: "demo/a", IP: w.ip, Veth: caliA, Router: netip.MustParseAddr("10.0.1.253"),
 		Owner: infra.Owner{MAC: "02:00:00:00:00:e1", Network: netip.MustParsePrefix("10.0.1.0/24"), Evidence: "cluster/nodes.network.alibabacloud.com.yaml"}}, got)
-	p.env.Underlay = cloud{"10.0.1.11": {MAC: "02:00:00:00:00:e4"}}
+	p.Underlay = cloud{"10.0.1.11": {MAC: "02:00:00:00:00:e4"}}
 	require.Equal(t, got, p.tenant(pod), "of another address")
 	owner := infra.Owner{MAC: "02:00:00:00:00:e4", Evidence: "infra/aliyun/enis.json:1"}
-	p.env.Underlay = cloud{"10.0.1.10": owner}
+	p.Underlay = cloud{"10.0.1.10": owner}
 	require.Equal(t, plugin.Tenant{Name: "demo/a", IP: w.ip, Veth: caliA, Owner: owner}, p.tenant(pod))
 }
 
