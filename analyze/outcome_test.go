@@ -57,6 +57,12 @@ func TestOverall(t *testing.T) {
 	}
 }
 
+func TestRefused(t *testing.T) {
+	for code, want := range map[string]bool{"infra/address-not-owned": true, "infra/security-group": false, "route/missing": false} {
+		require.Equal(t, want, refused([]model.Suspicion{{Code: "netfilter/masquerade-missing"}, {Code: code}}), code)
+	}
+}
+
 // A client outside of the bundle takes an answer as any socket does: only from
 // where it asked (__inet_lookup_established).
 func TestAnswerOfAStrangerIsNotReached(t *testing.T) {

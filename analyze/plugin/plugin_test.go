@@ -30,6 +30,9 @@ const (
 - {metadata: {namespace: demo, name: b, uid: b}, spec: {nodeName: n2}, status: {phase: Running, podIP: 10.244.2.10}}
 - {metadata: {namespace: demo, name: unseen, uid: u}, spec: {nodeName: n1}, status: {phase: Running, podIP: 10.244.1.11}}
 `
+	serviceList = `items:
+- {metadata: {namespace: demo, name: web}, spec: {clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1], ports: [{port: 80}]}}
+`
 )
 
 // A world is three nodes, of which the bundle holds the first with one pod. It
@@ -97,7 +100,7 @@ func openCluster(t *testing.T, nodes string, node, pod []string) (*world, plugin
 	veth.Link, veth.LinkNSID, veth.Master, veth.Port = 2, &elsewhere, 3, &nodedump.Port{State: "forwarding"}
 	eth0.Link, eth0.LinkNSID = 4, &elsewhere
 	w := snapshot.NewWriter(snapshot.Meta{})
-	for resource, list := range map[string]string{"nodes": nodes, "pods": podList, "services": "items: []", "configmaps": "items: []"} {
+	for resource, list := range map[string]string{"nodes": nodes, "pods": podList, "services": serviceList, "configmaps": "items: []"} {
 		require.NoError(t, w.Add("cluster/"+resource+".yaml", []byte(list)))
 	}
 	require.NoError(t, w.AddNode(&nodedump.NodeNetworkStackDump{Name: "n1", Netns: []string{"host", "a"},
@@ -133,6 +136,7 @@ type fabric struct {
 	env    plugin.Env
 	silent bool   // it asserts nothing
 	device string // that must be up
+	masks  bool   // what pods send leaves with the node's address
 }
 
 func (f *fabric) LocalPod(*assertions.NetstackAssertion, *corev1.Pod) {}
@@ -150,7 +154,7 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, _ *model.Link) {
 	}
 }
 
-func (f *fabric) Masquerades(model.Packet) bool { return false }
+func (f *fabric) Masquerades(model.Packet) bool { return f.masks }
 
 func pod(t *testing.T, w *world, env plugin.Env, name string) model.NetNodeAction {
 	t.Helper()
