@@ -77,6 +77,17 @@ func rm(prefix string) edit {
 	}
 }
 
+// without takes away the parts that have a text in their names.
+func without(text string) edit {
+	return func(b *bundle) {
+		for name := range b.parts {
+			if strings.Contains(name, text) {
+				delete(b.parts, name)
+			}
+		}
+	}
+}
+
 // rename moves the parts whose names begin so.
 func rename(prefix, with string) edit {
 	return func(b *bundle) {

@@ -293,7 +293,7 @@ func TestPoliciesThatAreNotKnown(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		edit edit
-	}{{"no cluster", rm("cluster/")}, {"denied", lose("cluster/networkpolicies.yaml", nodedump.StatusDenied)}} {
+	}{{"no cluster", rm("cluster/")}, {"denied", lose("cluster/networkpolicies.yaml", nodedump.StatusDenied)}, {"none of Calico's", without("projectcalico.org")}} {
 		found := edited(t, instead("calico-vxlan"), tt.edit).run("")
 		for _, f := range found.Findings {
 			require.NotContains(t, f.Message, "cali-", tt.name)
@@ -305,7 +305,7 @@ func TestPoliciesThatAreNotKnown(t *testing.T) {
 			require.Contains(t, d.Suspicions[0].Remedy, "See which policies isolate the pods: Calico's Felix writes the rule")
 		}
 		require.True(t, slices.ContainsFunc(found.Unknowns, func(d model.Doubt) bool {
-			return strings.HasPrefix(d.What, "whether policies mean what rules of Calico's Felix on node") && strings.Contains(d.What, "networkpolicies")
+			return strings.HasPrefix(d.What, "whether policies mean what rules of Calico's Felix on node") && strings.Contains(d.What, "policies")
 		}), "%s: %v", tt.name, found.Unknowns)
 	}
 }

@@ -47,8 +47,12 @@ type calicoReader struct {
 // readCalico reads the policies of Calico, of whatever group has them.
 func readCalico(b *builder) {
 	c := &calicoReader{b: b, newer: calicoIsNewer(b.snap)}
+	asked := false // a cluster with Calico has all of them
 	for _, plural := range []string{"networkpolicies", "globalnetworkpolicies", "tiers", "hostendpoints", "networksets", "globalnetworksets"} {
-		b.ask(b.snap.CalicoResource(plural), true)
+		asked = b.ask(b.snap.CalicoResource(plural), true) || asked
+	}
+	if !asked && calicoRuns(b.snap) {
+		b.missing = append(b.missing, "cluster/globalnetworkpolicies."+snapshot.CalicoStored+".yaml and the like: not collected, and Calico's agent runs")
 	}
 	if !c.any() {
 		return

@@ -251,6 +251,17 @@ func TestCalicoTies(t *testing.T) {
 	})
 }
 
+// A cluster whose agent is Calico's has its resources: where none was collected, as in a
+// bundle made by hand or with etcd behind Calico, they are not known.
+func TestCalicoNotCollected(t *testing.T) {
+	agent := parts{"daemonsets": "\n- {metadata: {namespace: kube-system, name: calico-node}, spec: {template: {spec: {containers: [{name: x, image: calico/node:v3.28.5}]}}}}"}
+	checkCalico(t, []adminRow{
+		{"none, and the agent runs", agent.with(parts{partNP: allowDemo}), toWeb, "unknown"},
+		{"some", agent.with(parts{partNP: allowDemo, partGlobal: "[]"}), toWeb, "allowed ingress demo/open"},
+		{"none, and no agent", parts{partNP: allowDemo}, toWeb, "allowed ingress demo/open"},
+	})
+}
+
 func TestCalicoHostEndpoints(t *testing.T) {
 	host := func(spec string) parts {
 		return parts{partFelix: "[]", partHosts: "\n- {metadata: {name: h1, labels: {role: node}}, spec: {node: n1, " + spec + "}}"}
@@ -309,7 +320,7 @@ func TestCalicoObjectsThatCannotBeRead(t *testing.T) {
 // Calico asks the egress policies of a pod about its own node.
 func TestCalicoAndTheOwnNode(t *testing.T) {
 	egress := parts{partNP: "\n- {metadata: {namespace: demo, name: deny}, spec: {podSelector: {}, policyTypes: [Egress, Ingress]}}"}
-	felix := egress.with(parts{partFelix: "\n- {metadata: {name: default}}"})
+	felix := egress.with(parts{partFelix: "\n- {metadata: {name: default}}", partGlobal: "[]"})
 	checkCalico(t, []adminRow{
 		{"elsewhere they do not count", egress, "demo/web > 192.168.0.1:10250|tcp", "allowed"},
 		{"with Calico they do", felix, "demo/web > 192.168.0.1:10250|tcp", "denied egress demo/deny"},
