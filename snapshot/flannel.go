@@ -34,7 +34,7 @@ type FlannelConf struct {
 // returned, too.
 func ParseFlannelConf(text string) (conf FlannelConf, err error) {
 	if err = json.Unmarshal([]byte(text), &conf); err == nil {
-		conf.Backend.Type = cmp.Or(conf.Backend.Type, "udp")
+		conf.Backend.Type = strings.ToLower(cmp.Or(conf.Backend.Type, "udp")) // pkg/backend/manager.go takes any case
 	}
 	for _, r := range []struct {
 		name, prefix string

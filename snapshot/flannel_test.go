@@ -20,6 +20,7 @@ func TestParseFlannelConf(t *testing.T) {
 		want       string // "TYPE VNI DIRECT", then what is wrong
 	}{
 		{"vxlan", `{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}`, "vxlan 0 false"},
+		{"flanneld reads it in any case", `{"Network":"10.244.0.0/16","Backend":{"Type":"VXLAN"}}`, "vxlan 0 false"},
 		{"a name that contains vxlan is not vxlan", `{"Network":"10.244.0.0/16","Name":"no-vxlan","Backend":{"Type":"host-gw"}}`, "host-gw 0 false"},
 		{"fields in any case", `{"network":"10.244.0.0/16","backend":{"type":"vxlan","vni":4096,"directRouting":true}}`, "vxlan 4096 true"},
 		{"no backend is udp", `{"Network":"10.244.0.0/16"}`, "udp 0 false"},

@@ -19,8 +19,12 @@ func (c *calico) CheckNode(r assertions.Reporter, node string) {
 		return
 	}
 	if f.bpf() {
-		u.At(model.SuspicionLevelInfo).Fail("network/not-checked", c.resource("felixconfigurations"), "",
-			"Calico's eBPF data plane is on (bpfEnabled): what it needs of the node is not checked, and what becomes of packets at its programs is not known")
+		at := c.resource("felixconfigurations")
+		if dev, ok := u.NS().Device(bpfDevice); ok {
+			at = u.NS().DeviceEvidence(dev)
+		}
+		u.At(model.SuspicionLevelInfo).Fail("network/not-checked", at, "",
+			"Calico's eBPF data plane is on (bpfEnabled or FELIX_BPFENABLED): what it needs of the node is not checked, and what becomes of packets at its programs is not known")
 		return
 	}
 	f.checkPods(u)

@@ -224,6 +224,9 @@ func TestFaults(t *testing.T) {
 		{"rp_filter lets symmetric ways be", "vxlan Always", []edit{sysctl(strict, "1")}, nil},
 		{"rp_filter discards what comes back another way", "ipip CrossSubnet", []edit{sysctl(strict, "1"), routed("10.0.3.0/26", "dummy9", "")}, []string{"critical route", "fatal sysctl/rp-filter"}},
 		{"eBPF: nothing is compared", "vxlan Always", []edit{noRoute("10.0.2.0/26"), noRules, object("felixconfigurations", "spec: {}", "spec: {bpfEnabled: true}")}, []string{"info network/not-checked"}},
+		{"eBPF: an environment variable says so", "vxlan Always", []edit{noRoute("10.0.2.0/26"), noRules, func(s *state) {
+			s.node.Interfaces = append(s.node.Interfaces, device(bpfDevice, "veth", 99, 1500, "02:00:00:00:00:99"))
+		}}, []string{"info network/not-checked"}},
 		{"eBPF: only on another node", "vxlan Always", []edit{noRoute("10.0.2.0/26"), object("felixconfigurations", "- {metadata", "- {metadata: {name: node.n2}, spec: {bpfEnabled: true}}\n- {metadata")}, []string{"critical route/missing"}},
 		{"eBPF: not on this node", "vxlan Always", []edit{object("felixconfigurations", "- {metadata: {name: default}, spec: {}}", "- {metadata: {name: default}, spec: {bpfEnabled: true}}\n- {metadata: {name: node.n1}, spec: {bpfEnabled: false}}")}, nil},
 	} {

@@ -23,6 +23,7 @@ const (
 	vxlanSix    = "vxlan-v6.calico" // of IPv6
 	wireguard   = "wireguard.cali"  // unless felix is told another name
 	wireguard6  = "wg-v6.cali"      // of IPv6, likewise
+	bpfDevice   = "bpfin.cali"      // of the eBPF data plane (felix/dataplane/linux/dataplanedefs)
 )
 
 const (
@@ -55,10 +56,15 @@ func (c *calico) resource(plural string) string {
 }
 
 // bpf reports whether eBPF programs do the node's work: then its routes and rules
-// mean something else, and what becomes of packets at the programs is unknown.
+// mean something else, and what becomes of packets at the programs is unknown. An
+// environment variable may say so, too, which no bundle has (FELIX_BPFENABLED): a device
+// that felix makes for the programs tells.
 func (f *fabric) bpf() bool {
-	enabled := f.felix(f.node).BPFEnabled
-	return enabled != nil && *enabled
+	enabled, made := f.felix(f.node).BPFEnabled, false
+	if ns := f.HostNS(f.node); ns != nil {
+		_, made = ns.Device(bpfDevice)
+	}
+	return made || enabled != nil && *enabled
 }
 
 // LocalPod implements [plugin.Fabric]: a pod's address is routed to the node's
