@@ -75,16 +75,16 @@ func (r *run) member(in string, group netip.Addr) netfilter.Answer {
 	}
 	for _, a := range dev.Addrs {
 		p, err := netip.ParsePrefix(a.Prefix)
-		if err == nil && p.Addr().Is6() && solicited(p.Addr()) == group {
+		if err == nil && p.Addr().Is6() && Solicited(p.Addr()) == group {
 			return netfilter.Yes
 		}
 	}
 	return netfilter.Maybe
 }
 
-// solicited returns the multicast group in which neighbours look for an
+// Solicited returns the multicast group in which neighbours look for an
 // address (addrconf_addr_solict_mult).
-func solicited(a netip.Addr) netip.Addr {
+func Solicited(a netip.Addr) netip.Addr {
 	b, g := a.As16(), netip.MustParseAddr("ff02::1:ff00:0").As16()
 	copy(g[13:], b[13:])
 	return netip.AddrFrom16(g)

@@ -105,7 +105,7 @@ func Delivery() []route.Row {
 		{Name: "the server's source", Class: "partly", Note: "a UDP server that is bound to all addresses may answer from another one"},
 		{Name: "broadcast and multicast", Class: "exact", Note: "UDP sockets take it; nobody refuses it"},
 		{Name: "echo, timestamp", Class: "exact", Note: "answered by the kernel; other ICMP is taken without an answer"},
-		{Name: "neighbour discovery", Class: "open", Note: "what it answers is unknown; a hop limit below 255 is discarded"},
+		{Name: "neighbour discovery", Class: "open", Note: "as a packet of its own: what it answers is unknown, a hop limit below 255 is discarded; when an address is looked for, rules on its four ways are asked"},
 		{Name: "other protocols", Class: "open", Note: "tunnels, IPsec and the like: unknown; what nobody can take is protocol unreachable, unless a raw socket takes it"},
 		{Name: "ICMP errors", Class: "exact", Note: "none about errors, broadcasts, multicast; rates are not looked at"},
 		{Name: "TTL", Class: "exact", Note: "time exceeded where a packet would be forwarded with 1"},

@@ -15,8 +15,9 @@ import (
 // devices. The nil Wire knows nothing: what depends on it is a doubt.
 type Wire interface {
 	// Resolve asks the segment of dev who has ip, as ARP and NDP do, and
-	// returns the hardware address of the answer.
-	Resolve(ns *NetNS, dev string, ip netip.Addr) (mac string, known netfilter.Answer)
+	// returns the hardware address of the answer. p is the packet that waits
+	// for it.
+	Resolve(ns *NetNS, dev string, ip netip.Addr, p model.Packet) (mac string, known netfilter.Answer)
 	// Leads answers whether mac is behind dev.
 	Leads(ns *NetNS, dev, mac string) netfilter.Answer
 	// Lost reports whether a frame to mac that leaves the machine by dev
@@ -89,6 +90,15 @@ func (ns *NetNS) Output(p model.Packet, oif string, call Call) []Outcome {
 // Input takes a packet that came in by dev.
 func (ns *NetNS) Input(p model.Packet, dev string, call Call) []Outcome {
 	return ns.enumerate(p, call, func(r *run) { r.input(p, dev) })
+}
+
+// Discover sends a message of NDP by dev, about which no route is asked
+// (ndisc_send_skb).
+func (ns *NetNS) Discover(p model.Packet, dev string, call Call) []Outcome {
+	return ns.enumerate(p, call, func(r *run) {
+		r.born(p, dev)
+		r.localOut(route.Result{Type: route.TypeUnicast, Dev: dev})
+	})
 }
 
 // Emit puts a frame on dev as it is: no route is asked and no hook sees it

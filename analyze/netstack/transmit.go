@@ -173,7 +173,7 @@ func (r *run) resolve(dev *nodedump.Interface) bool {
 func (r *run) asks(dev *nodedump.Interface, n *nodedump.Neighbour, evidence string) bool {
 	mac, known := r.ask(dev.Name, r.nexthop)
 	ok := n != nil
-	if known == netfilter.Maybe && ok && usable(n) {
+	if known == netfilter.Maybe && ok && Usable(n) {
 		r.neighbour(n, evidence)
 		return true
 	}
@@ -202,7 +202,7 @@ func (r *run) neighbour(n *nodedump.Neighbour, evidence string) {
 // answered takes the hardware address of whoever answers; an entry that says
 // the same is the better evidence.
 func (r *run) answered(n *nodedump.Neighbour, evidence, mac string) {
-	if n != nil && usable(n) && (mac == "" || n.MAC == mac) {
+	if n != nil && Usable(n) && (mac == "" || n.MAC == mac) {
 		r.neighbour(n, evidence)
 		return
 	}
@@ -235,7 +235,7 @@ func (r *run) ask(dev string, ip netip.Addr) (string, netfilter.Answer) {
 	if r.wire == nil {
 		return "", netfilter.Maybe
 	}
-	return r.wire.Resolve(r.ns, dev, ip)
+	return r.wire.Resolve(r.ns, dev, ip, r.f.Packet)
 }
 
 // written reports whether somebody wrote the entry: the kernel never asks again.
@@ -243,9 +243,9 @@ func written(n *nodedump.Neighbour) bool {
 	return n.MAC != "" && (n.State == "PERMANENT" || n.State == "NOARP")
 }
 
-// usable reports whether a neighbour entry has an address to send to
+// Usable reports whether a neighbour entry has an address to send to
 // (NUD_VALID).
-func usable(n *nodedump.Neighbour) bool {
+func Usable(n *nodedump.Neighbour) bool {
 	switch n.State {
 	case "PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE":
 		return n.MAC != ""

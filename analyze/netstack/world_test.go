@@ -208,7 +208,7 @@ func ended(o Outcome) string {
 // arrive, or none.
 type flat struct{ answer, leads netfilter.Answer }
 
-func (f flat) Resolve(*NetNS, string, netip.Addr) (string, netfilter.Answer) {
+func (f flat) Resolve(*NetNS, string, netip.Addr, model.Packet) (string, netfilter.Answer) {
 	return "02:00:00:00:00:99", f.answer
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/assertions"
 	"github.com/pathsnap/pathsnap/analyze/k8s"
 	"github.com/pathsnap/pathsnap/analyze/model"
+	"github.com/pathsnap/pathsnap/analyze/netstack"
+	"github.com/pathsnap/pathsnap/analyze/topology"
 )
 
 // A BasePluginNode turns a [SimplePluginNode] into a [model.NetNodeAction]. It
@@ -282,7 +284,7 @@ func (r *Reality) reportEnd(w passage, said []model.Suspicion) {
 	}
 	switch o.Code {
 	case "neigh/missing":
-		r.reportSilent(o.NextHop)
+		r.reportSilent(&o)
 	case "neigh/wrong":
 		if r.reportMisled(w.visit) {
 			return
@@ -316,7 +318,13 @@ func doubted(w passage, level model.SuspicionLevel) model.SuspicionLevel {
 
 // reportSilent tells why a machine of the bundle does not answer for its
 // address.
-func (r *Reality) reportSilent(ip netip.Addr) {
+func (r *Reality) reportSilent(o *netstack.Outcome) {
+	ip := o.NextHop
+	if at, lost, ok := r.env.Topology.Silenced(topology.End{Place: r.Place, Dev: o.Route.Dev}, ip, o.Packet); ok {
+		r.Vertex.Report(model.Suspicion{Level: model.SuspicionLevelFatal, Code: lost.Code, On: r.env.HopOf(at), Evidence: lost.Evidence, Remedy: lost.Remedy,
+			Message: fmt.Sprintf("of the question who has %s, and its answer, which are ICMPv6 of types 135 and 136: %s", ip, lost.Reason)})
+		return
+	}
 	place, ok := r.env.Atlas.Owner(ip)
 	ns := r.env.Atlas.NetNS(place)
 	if !ok || ns == nil || place == r.Place {

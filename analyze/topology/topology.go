@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -205,53 +206,59 @@ type wire struct {
 }
 
 // Resolve implements [netstack.Wire].
-func (w *wire) Resolve(_ *netstack.NetNS, dev string, ip netip.Addr) (mac string, known netfilter.Answer) {
-	from := End{w.at, dev}
-	if mac, ok := w.t.podBehind(from, ip); ok {
-		return mac, netfilter.Yes
+func (w *wire) Resolve(ns *netstack.NetNS, dev string, ip netip.Addr, p model.Packet) (mac string, known netfilter.Answer) {
+	q := w.t.question(End{w.at, dev}, ip, p)
+	to, mac, known := w.t.resolve(q)
+	if known != netfilter.Yes {
+		return mac, known
 	}
-	asker := w.t.asker(from, ip)
-	s := w.t.segment(from, func(e End) (answers bool) {
-		mac, answers = w.t.answers(e, ip, asker)
+	if _, _, lost := w.t.muted(q, to); !lost {
+		return mac, known
+	}
+	if n, _, ok := ns.Neighbour(dev, ip); ok && netstack.Usable(n) {
+		return "", netfilter.Maybe // nobody needs to ask
+	}
+	return "", netfilter.No
+}
+
+// resolve finds who answers a question.
+func (t *Topology) resolve(q question) (to End, mac string, known netfilter.Answer) {
+	if to, mac, ok := t.podBehind(q.from, q.ip); ok {
+		return to, mac, netfilter.Yes
+	}
+	s := t.segment(q.from, func(e End) (answers bool) {
+		to = e
+		mac, answers = t.answers(e, q.ip, q.asker)
 		return answers
 	})
 	switch {
 	case s.done:
-		return mac, netfilter.Yes
+		return to, mac, netfilter.Yes
 	case !s.open:
-		return "", netfilter.No
+		return End{}, "", netfilter.No
 	case !s.underlay:
-		return "", netfilter.Maybe
+		return End{}, "", netfilter.Maybe
 	}
-	return w.t.resolveUnderlay(w.at, ip)
-}
-
-// asker returns the address that a device asks for ip with (arp_solicit).
-func (t *Topology) asker(from End, ip netip.Addr) netip.Addr {
-	ns := t.atlas.NetNS(from.Place)
-	if ns == nil {
-		return netip.Addr{}
-	}
-	return ns.FIB.EgressAddr(from.Dev, ip)
+	return t.resolveUnderlay(q.from.Place, q.ip)
 }
 
 // podBehind answers for a pod of the machine whose veth is a port of the bridge
 // that is asked, without looking at any other pod.
-func (t *Topology) podBehind(from End, ip netip.Addr) (mac string, ok bool) {
+func (t *Topology) podBehind(from End, ip netip.Addr) (to End, mac string, ok bool) {
 	place, ok := t.atlas.Pod(ip)
 	if !ok || place.Host() != from.Place {
-		return "", false
+		return End{}, "", false
 	}
 	ns := t.atlas.NetNS(place)
 	if ns == nil {
-		return "", false
+		return End{}, "", false
 	}
 	dev, ok := ns.FIB.DeviceOwning(ip)
 	if !ok || !netstack.Up(dev) {
-		return "", false
+		return End{}, "", false
 	}
 	end, ok := t.Peer(place, dev)
-	return dev.MAC, ok && end.Place == from.Place && t.bridges(end, from.Dev)
+	return End{place, dev.Name}, dev.MAC, ok && end.Place == from.Place && t.bridges(end, from.Dev)
 }
 
 // bridges reports whether a device is a port through which a bridge sends.
@@ -268,24 +275,25 @@ func (t *Topology) bridges(e End, bridge string) bool {
 	return ok && master.Name == bridge && netstack.Up(master)
 }
 
-// resolveUnderlay answers for addresses between machines.
-func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (string, netfilter.Answer) {
+// resolveUnderlay answers for addresses between machines. The end is none where
+// no device is known.
+func (t *Topology) resolveUnderlay(at Place, ip netip.Addr) (to End, mac string, known netfilter.Answer) {
 	if pod, ok := t.atlas.Pod(ip); ok && pod.Base == at.Base && pod != at && t.stands(pod, ip) {
-		return "", t.comesBack(at)
+		return End{}, "", t.comesBack(at)
 	}
 	owner, ok := t.atlas.Owner(ip)
 	if !ok || owner == at {
-		return "", netfilter.Maybe
+		return End{}, "", netfilter.Maybe
 	}
 	if owner.Base == at.Base {
-		return "", t.comesBack(at)
+		return End{}, "", t.comesBack(at)
 	}
 	ns := t.atlas.NetNS(owner)
 	if ns == nil {
-		return "", netfilter.Yes
+		return End{}, "", netfilter.Yes
 	}
 	dev := facing(ns, ip)
-	return dev.MAC, netfilter.AnswerOf(dev.Name != "" && netstack.Up(&dev) && netstack.Carrier(&dev))
+	return End{owner, dev.Name}, dev.MAC, netfilter.AnswerOf(dev.Name != "" && netstack.Up(&dev) && netstack.Carrier(&dev))
 }
 
 // stands reports whether an address of a namespace is on a device that stands on

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pathsnap/pathsnap/analyze/model"
 	"github.com/pathsnap/pathsnap/analyze/netstack"
 	"github.com/pathsnap/pathsnap/analyze/netstack/netfilter"
 	"github.com/pathsnap/pathsnap/snapshot/nodedump"
@@ -158,7 +159,7 @@ func TestResolve(t *testing.T) {
 		{"the node asks for a node", host, "eth0", "192.0.2.2", "02:00:00:00:00:02", netfilter.Yes},
 		{"strangers on the underlay may answer", host, "eth0", "192.0.2.99", "", netfilter.Maybe},
 	} {
-		mac, got := top.From(tt.at).Resolve(b.NetNS(tt.at), tt.dev, netip.MustParseAddr(tt.ip))
+		mac, got := top.From(tt.at).Resolve(b.NetNS(tt.at), tt.dev, netip.MustParseAddr(tt.ip), model.Packet{})
 		require.Equal(t, tt.want, got, tt.name)
 		require.Equal(t, tt.mac, mac, tt.name)
 	}
@@ -168,7 +169,7 @@ func TestDownDevicesAnswerNobody(t *testing.T) {
 	b := atlas(t)
 	d, _ := b.NetNS(podB).Device("eth0")
 	d.Flags = nil
-	_, got := New(b).From(podA).Resolve(b.NetNS(podA), "eth0", netip.MustParseAddr("10.244.1.11"))
+	_, got := New(b).From(podA).Resolve(b.NetNS(podA), "eth0", netip.MustParseAddr("10.244.1.11"), model.Packet{})
 	require.Equal(t, netfilter.No, got)
 }
 
@@ -230,7 +231,7 @@ func TestUnpluggedDevicesAnswerNobody(t *testing.T) {
 		info := b.netns[at].Info
 		info.Interfaces[0].OperState = "DOWN"
 		b.netns[at], _ = netstack.New(info)
-		_, known := New(b).From(host).Resolve(nil, "eth0", netip.MustParseAddr("192.0.2.2"))
+		_, known := New(b).From(host).Resolve(nil, "eth0", netip.MustParseAddr("192.0.2.2"), model.Packet{})
 		require.Equal(t, netfilter.No, known, at.ID())
 	}
 }
@@ -250,7 +251,7 @@ func TestARPIgnore(t *testing.T) {
 		b := atlas(t)
 		b.netns[host].Info.Sysctls = map[string]string{"net.ipv4.conf.all.arp_ignore": tt.ignore, "net.ipv4.conf.cni0.arp_ignore": "0"}
 		b.netns[host], _ = netstack.New(b.netns[host].Info)
-		_, known := New(b).From(podA).Resolve(nil, "eth0", netip.MustParseAddr(tt.ip))
+		_, known := New(b).From(podA).Resolve(nil, "eth0", netip.MustParseAddr(tt.ip), model.Packet{})
 		require.Equal(t, tt.want, known, "arp_ignore %s, %s", tt.ignore, tt.ip)
 	}
 }
@@ -306,7 +307,7 @@ func TestStack(t *testing.T) {
 		{"nor they it", host, "192.0.2.10", "", netfilter.No},
 		{"a VLAN is a segment of its own", Place{"nodes/n1", "default_c"}, "192.0.2.11", "", netfilter.Maybe},
 	} {
-		mac, got := top.From(tt.at).Resolve(b.NetNS(tt.at), "eth0", netip.MustParseAddr(tt.ip))
+		mac, got := top.From(tt.at).Resolve(b.NetNS(tt.at), "eth0", netip.MustParseAddr(tt.ip), model.Packet{})
 		require.Equal(t, tt.want, got, tt.name)
 		require.Equal(t, tt.mac, mac, tt.name)
 	}
@@ -356,7 +357,7 @@ func TestProxies(t *testing.T) {
 		{"arp_ignore 8", on("net.ipv4.conf.all.arp_ignore", "8"), nil, "192.0.2.1", netfilter.No},
 	} {
 		b := proxyNode(t, tt.sysctls, tt.proxies...)
-		_, got := New(b).From(podA).Resolve(b.NetNS(podA), "eth0", netip.MustParseAddr(tt.ip))
+		_, got := New(b).From(podA).Resolve(b.NetNS(podA), "eth0", netip.MustParseAddr(tt.ip), model.Packet{})
 		require.Equal(t, tt.want, got, tt.name)
 	}
 }
@@ -368,7 +369,7 @@ func TestProxyOfVXLAN(t *testing.T) {
 		vx := port(dev("vx0", "vxlan", 12, "02:00:00:00:01:0c"), 3)
 		vx.VXLAN = &nodedump.VXLAN{ID: 5, Port: 8472, Proxy: proxy}
 		b.add(t, host, dev("cni0", "bridge", 3, "02:00:00:00:01:00", "10.244.1.1/24"), vx)
-		_, got := New(b).From(host).Resolve(b.NetNS(host), "cni0", netip.MustParseAddr("10.244.1.99"))
+		_, got := New(b).From(host).Resolve(b.NetNS(host), "cni0", netip.MustParseAddr("10.244.1.99"), model.Packet{})
 		require.Equal(t, want, got, "proxy %v", proxy)
 	}
 }
