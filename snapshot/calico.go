@@ -153,6 +153,7 @@ type CalicoFelixSpec struct {
 	WireguardInterfaceV6 string `json:"wireguardInterfaceNameV6,omitempty"`
 	WireguardMTU         int    `json:"wireguardMTU,omitempty"`
 	NATInterfaces        string `json:"iptablesNATOutgoingInterfaceFilter,omitempty"` // devices that natOutgoing is for
+	NATExclusions        string `json:"natOutgoingExclusions,omitempty"`              // IPPoolsAndHostIPs: natOutgoing is not for nodes; "" is IPPoolsOnly
 }
 
 // CalicoFelixOf is how felix is set on a node: what the node's own configuration

@@ -361,5 +361,12 @@ func TestMasquerades(t *testing.T) {
 		p := model.Packet{Src: netip.MustParseAddrPort("10.0.1.5:1000"), Dst: netip.AddrPortFrom(netip.MustParseAddr(dst), 80)}
 		require.Equal(t, want, f.Masquerades(p), dst)
 	}
+	hosts := healthy("vxlan Always")
+	object("felixconfigurations", "spec: {}", "spec: {natOutgoingExclusions: IPPoolsAndHostIPs}")(hosts)
+	excluding := &fabric{calico: open(hosts.write(t), &Config{}), node: "n1"}
+	for dst, want := range map[string]bool{"203.0.113.9": true, "172.31.0.2": false} {
+		p := model.Packet{Src: netip.MustParseAddrPort("10.0.1.5:1000"), Dst: netip.AddrPortFrom(netip.MustParseAddr(dst), 80)}
+		require.Equal(t, want, excluding.Masquerades(p), "not to nodes: %s", dst)
+	}
 	require.False(t, f.Masquerades(model.Packet{Src: netip.MustParseAddrPort("172.31.0.1:1000"), Dst: netip.MustParseAddrPort("203.0.113.9:80")}))
 }

@@ -261,9 +261,12 @@ func (f *fabric) Arrival(a *assertions.NetstackAssertion, upstream *model.Link) 
 }
 
 // Masquerades implements [plugin.Fabric]: natOutgoing is for packets of a pool to
-// what is in no pool (felix/rules/nat.go).
+// what is in no pool, and, where felix is told so, of no node (felix/rules/nat.go).
 func (f *fabric) Masquerades(p model.Packet) bool {
 	from, ok := f.facts().pool(p.Src.Addr())
 	_, inside := f.facts().pool(p.Dst.Addr())
+	if f.felix(f.node).NATExclusions == "IPPoolsAndHostIPs" && !inside {
+		_, inside = f.IPCache.GetNodeNameFromIP(p.Dst.Addr())
+	}
 	return ok && from.Spec.NATOutgoing && !inside && f.felix(f.node).NATInterfaces == "" && !f.bpf()
 }
