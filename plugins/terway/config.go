@@ -49,9 +49,9 @@ type cniConf struct {
 // defaultMTU is that of a configuration that names none (plugin/terway/cni.go).
 const defaultMTU = 1500
 
-// conf is the CNI configuration of a node.
-func (t *terway) conf(node string) cniConf {
-	conf, ok := plugin.NodeCNIPlugin[cniConf](t.Env, node, "terway", "10-terway.conflist", "10-terway.conf")
+// read reads the CNI configuration of a node.
+func read(env plugin.Env, node string) cniConf {
+	conf, ok := plugin.NodeCNIPlugin[cniConf](env, node, "terway", "10-terway.conflist", "10-terway.conf")
 	conf.known = ok
 	return conf
 }

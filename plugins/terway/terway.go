@@ -23,7 +23,8 @@ func Descriptor() *plugin.Descriptor {
 		Config: cfg,
 		Detect: marks(),
 		New: func(env plugin.Env) (plugin.Plugin, error) {
-			return &terway{plugin.NewBasis(env, env.PodCIDRs), cfg, sync.OnceValue(env.Snapshot.TerwayAddresses)}, nil
+			conf := plugin.Once(func(node string) cniConf { return read(env, node) })
+			return &terway{plugin.NewBasis(env, env.PodCIDRs), cfg, conf, sync.OnceValue(env.Snapshot.TerwayAddresses)}, nil
 		},
 	}
 }
@@ -50,6 +51,7 @@ func marks() []plugin.Marks {
 type terway struct {
 	*plugin.Basis
 	cfg      *Config
+	conf     func(node string) cniConf
 	recorded func() map[netip.Addr]snapshot.TerwayAddress // which ENI has which address, read when somebody asks
 }
 
