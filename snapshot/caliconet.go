@@ -3,6 +3,7 @@ package snapshot
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,18 @@ type CalicoPool struct {
 		Disabled         bool   `json:"disabled,omitempty"` // gives no new addresses
 		DisableBGPExport bool   `json:"disableBGPExport,omitempty"`
 	} `json:"spec"`
+}
+
+// Tunnel is how packets to the pool travel between nodes: "ipip", "vxlan", or "" for
+// without a tunnel, and whether nodes of one subnet need none. Calico refuses a pool
+// with both.
+func (p *CalicoPool) Tunnel() (kind string, cross bool) {
+	for _, mode := range []struct{ kind, when string }{{"ipip", p.Spec.IPIPMode}, {"vxlan", p.Spec.VXLANMode}} {
+		if mode.when == "Always" || mode.when == "CrossSubnet" {
+			kind, cross = mode.kind, mode.when == "CrossSubnet"
+		}
+	}
+	return kind, cross
 }
 
 // A CalicoAffinity is a BlockAffinity of Calico: a node claims a block of
@@ -190,6 +203,31 @@ func (s *Snapshot) CalicoBGPConfigurations() ([]CalicoBGP, error) {
 // CalicoBGPPeers returns the sessions beside those of the mesh.
 func (s *Snapshot) CalicoBGPPeers() ([]CalicoBGPPeer, error) {
 	return calicoList[CalicoBGPPeer](s, "bgppeers")
+}
+
+// CalicoMesh reports whether every node tells every other one its blocks, by BGP.
+// Without the configuration it is not known, and false.
+func (s *Snapshot) CalicoMesh() bool {
+	configs, err := s.CalicoBGPConfigurations()
+	mesh := err == nil
+	for i := range configs {
+		if on := configs[i].Spec.NodeToNodeMeshEnabled; configs[i].Name == "default" && on != nil {
+			mesh = *on
+		}
+	}
+	return mesh
+}
+
+// CalicoSessions returns the BGP sessions of each node, of both families, as far as
+// somebody asked for their state.
+func (s *Snapshot) CalicoSessions() map[string][]CalicoSession {
+	all := map[string][]CalicoSession{}
+	statuses, _ := s.CalicoNodeStatuses()
+	for i := range statuses {
+		node, bgp := statuses[i].Spec.Node, &statuses[i].Status.BGP
+		all[node] = slices.Concat(all[node], bgp.PeersV4, bgp.PeersV6)
+	}
+	return all
 }
 
 // CalicoNodeStatuses returns what calico-node told about nodes.

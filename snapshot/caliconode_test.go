@@ -87,3 +87,32 @@ func TestCalicoClaims(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "map[10.0.3.0:n1]", fmt.Sprint(given))
 }
+
+func TestCalicoPoolTunnel(t *testing.T) {
+	for modes, want := range map[[2]string]string{
+		{"Always", "Never"}: "ipip false", {"CrossSubnet", ""}: "ipip true", {"Never", "Always"}: "vxlan false", {"", "CrossSubnet"}: "vxlan true", {"Never", "Never"}: " false", {"", ""}: " false",
+	} {
+		var p snapshot.CalicoPool
+		p.Spec.IPIPMode, p.Spec.VXLANMode = modes[0], modes[1]
+		kind, cross := p.Tunnel()
+		require.Equal(t, want, fmt.Sprint(kind, " ", cross), modes)
+	}
+}
+
+func TestCalicoMesh(t *testing.T) {
+	for items, want := range map[string]bool{
+		"- {metadata: {name: default}, spec: {}}\n":                                                                                                 true,
+		"- {metadata: {name: default}, spec: {nodeToNodeMeshEnabled: false}}\n":                                                                     false,
+		"- {metadata: {name: node.n1}, spec: {nodeToNodeMeshEnabled: false}}\n":                                                                     true,
+		"- {metadata: {name: node.n1}, spec: {nodeToNodeMeshEnabled: true}}\n- {metadata: {name: default}, spec: {nodeToNodeMeshEnabled: false}}\n": false,
+	} {
+		require.Equal(t, want, calicoBundle(t, "bgpconfigurations."+snapshot.CalicoStored, items).CalicoMesh(), items)
+	}
+	require.False(t, calicoBundle(t, "ippools."+snapshot.CalicoStored, "").CalicoMesh(), "not collected")
+}
+
+func TestCalicoSessions(t *testing.T) {
+	got := calicoBundle(t, "caliconodestatuses."+snapshot.CalicoStored, "- {metadata: {name: a}, spec: {node: n1}, status: {bgp: {peersV4: [{peerIP: 192.0.2.2, state: Active}], peersV6: [{peerIP: \"2001:db8::2\", state: Idle}]}}}\n"+
+		"- {metadata: {name: b}, spec: {node: n1}, status: {bgp: {peersV4: [{peerIP: 192.0.2.3, state: Established}]}}}\n").CalicoSessions()
+	require.Equal(t, "map[n1:[{192.0.2.2  Active } {2001:db8::2  Idle } {192.0.2.3  Established }]]", fmt.Sprint(got))
+}

@@ -64,6 +64,16 @@ func (v Veth) routed(ns *netstack.NetNS) string {
 
 func (v Veth) name() string { return v.Pod.Namespace + "/" + v.Pod.Name }
 
+// Assert asserts what packets need to come from the node to the pod: both ends, the
+// routes, and no wrong hardware address.
+func (v Veth) Assert(a *assertions.NetstackAssertion) bool {
+	if !v.AssertEnds(a) {
+		return false
+	}
+	routed := v.AssertRoutes(a)
+	return v.AssertNeighbours(a) && routed
+}
+
 // AssertEnds asserts that both ends of the cable are up.
 func (v Veth) AssertEnds(a *assertions.NetstackAssertion) bool {
 	return AssertPodDevice(v.env, a, v.Pod, v.Device) && v.AssertPeer(a)

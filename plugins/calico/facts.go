@@ -5,7 +5,6 @@ import (
 	"crypto/sha1" //nolint:gosec // it names devices, as Calico does
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 
 	"github.com/pathsnap/pathsnap/analyze/plugin"
@@ -17,7 +16,7 @@ type facts struct {
 	pools    []pool
 	blocks   plugin.Ranges                       // of nodes
 	sessions map[string][]snapshot.CalicoSession // of BGP, by node
-	mesh     bool                                // every node tells every other one its blocks
+	mesh     bool                                // of all nodes, by BGP; false also if that is not known
 }
 
 // A pool is an IPPool.
@@ -39,10 +38,13 @@ func (p pool) between(own, peer snapshot.CalicoNode) string {
 
 // read gathers the facts. Lists that are missing say nothing.
 func read(snap *snapshot.Snapshot) *facts {
-	f := &facts{sessions: map[string][]snapshot.CalicoSession{}}
+	f := &facts{sessions: snap.CalicoSessions(), mesh: snap.CalicoMesh()}
 	pools, _ := snap.CalicoPools()
 	for i := range pools {
-		f.addPool(&pools[i])
+		if prefix, err := netip.ParsePrefix(pools[i].Spec.CIDR); err == nil {
+			tunnel, cross := pools[i].Tunnel()
+			f.pools = append(f.pools, pool{&pools[i], prefix.Masked(), tunnel, cross})
+		}
 	}
 	for block, nodes := range snap.CalicoClaims() {
 		for _, node := range nodes {
@@ -54,22 +56,7 @@ func read(snap *snapshot.Snapshot) *facts {
 		given, err := addresses()
 		return given[ip], err == nil
 	}
-	f.readBGP(snap)
 	return f
-}
-
-func (f *facts) addPool(p *snapshot.CalicoPool) {
-	prefix, err := netip.ParsePrefix(p.Spec.CIDR)
-	if err != nil {
-		return
-	}
-	one := pool{CalicoPool: p, prefix: prefix.Masked()}
-	for tunnel, mode := range map[string]string{"ipip": p.Spec.IPIPMode, "vxlan": p.Spec.VXLANMode} {
-		if mode == "Always" || mode == "CrossSubnet" { // Calico refuses a pool with both
-			one.tunnel, one.cross = tunnel, mode == "CrossSubnet"
-		}
-	}
-	f.pools = append(f.pools, one)
 }
 
 // told is what calico-node tells of a node for the family of like: nothing of one
@@ -90,23 +77,6 @@ func vtepMAC(node string, v6 bool) string {
 	}
 	sum := sha1.Sum([]byte(node)) //nolint:gosec // as above
 	return fmt.Sprintf("66:%02x:%02x:%02x:%02x:%02x", sum[0], sum[1], sum[2], sum[3], sum[4])
-}
-
-// readBGP reads who tells whom about blocks. Without the configuration it is not
-// known whether there is a mesh.
-func (f *facts) readBGP(snap *snapshot.Snapshot) {
-	configs, err := snap.CalicoBGPConfigurations()
-	f.mesh = err == nil
-	for _, c := range configs {
-		if c.Name == "default" && c.Spec.NodeToNodeMeshEnabled != nil {
-			f.mesh = *c.Spec.NodeToNodeMeshEnabled
-		}
-	}
-	statuses, _ := snap.CalicoNodeStatuses()
-	for i := range statuses {
-		node, bgp := statuses[i].Spec.Node, &statuses[i].Status.BGP
-		f.sessions[node] = slices.Concat(f.sessions[node], bgp.PeersV4, bgp.PeersV6)
-	}
 }
 
 // pool returns the pool that ip is of.
