@@ -11,6 +11,7 @@ import (
 	"github.com/pathsnap/pathsnap/analyze/plugin"
 	"github.com/pathsnap/pathsnap/analyze/topology"
 	"github.com/pathsnap/pathsnap/snapshot"
+	"github.com/pathsnap/pathsnap/snapshot/nodedump"
 )
 
 // cross asks what lies between machines what becomes of a transmission, and
@@ -86,6 +87,7 @@ func (w *walk) take(t model.Transmission, v infra.Verdict, name string) model.Tr
 	if v.Disposition != model.Forwarded {
 		return w.stopped(t, v, name)
 	}
+	w.untag(&link.Packet)
 	from.Trace = append(slices.Clip(from.Trace), v.Steps...)
 	from.Doubts = append(slices.Clip(from.Doubts), v.Doubts...)
 	if dst := link.Packet.Dst.Addr(); v.Outside && !w.owns(t.NextHop, dst) {
@@ -175,7 +177,7 @@ func (w *walk) foreign(t model.Transmission) (model.Doubt, bool) {
 	}
 	place, _ := w.nodes.n.atlas.placeOf(t.Link.Source.Hop)
 	dev := t.Link.SourceAttribute.Interface
-	if end, known := p.Attached(pod); known && end == (topology.End{Place: place, Dev: dev}) {
+	if end, known := p.Attached(pod); known && (end == (topology.End{Place: place, Dev: dev}) || w.vlanOf(src, t.Link.Packet.Tags[0])) {
 		return model.Doubt{}, false
 	}
 	return model.Doubt{What: fmt.Sprintf("whether the network between machines takes packets of %s, an address of pod %s/%s, from %s of %s", src, pod.Namespace, pod.Name, dev, t.Link.Source.Hop)}, true
@@ -195,9 +197,36 @@ func (w *walk) attached(ip netip.Addr) (topology.End, bool) {
 	return p.Attached(pod)
 }
 
+// onVLAN is the device by which packets come to the pod that has an address, if
+// that is a VLAN of a device which many share: what lies between machines tells
+// them apart by the tag, and takes it off.
+func (w *walk) onVLAN(ip netip.Addr) (end topology.End, dev *nodedump.Interface, ok bool) {
+	if end, ok = w.attached(ip); !ok {
+		return end, nil, false
+	}
+	if ns := w.nodes.n.atlas.NetNS(end.Place); ns != nil {
+		dev, ok = ns.Device(end.Dev)
+	}
+	return end, dev, ok && dev != nil && dev.Kind == "vlan" && dev.VLAN != nil
+}
+
+// vlanOf reports whether a tag is that of the VLAN of the pod that has an address.
+func (w *walk) vlanOf(ip netip.Addr, tag model.Tag) bool {
+	_, dev, ok := w.onVLAN(ip)
+	return ok && tag.Present && int(tag.ID) == dev.VLAN.ID
+}
+
+// untag takes the tag of its sender's VLAN off a packet.
+func (w *walk) untag(p *model.Packet) {
+	if w.vlanOf(p.Src.Addr(), p.Tags[0]) {
+		p.Tags = [2]model.Tag{}
+	}
+}
+
 // deliver lets a transmission arrive at a device.
 func (w *walk) deliver(t *model.Transmission, end topology.End) {
 	link := *t.Link
+	w.untag(&link.Packet)
 	link.Type, link.DestinationAttribute, link.Packet.DstMAC = model.LinkInfra, model.LinkAttribute{Interface: end.Dev}, ""
 	t.NextHop, t.Link = w.nodes.n.atlas.hopOf(end.Place), &link
 }
@@ -247,6 +276,9 @@ func (w *walk) device(to infra.Machine, dst netip.Addr) (model.Hop, string) {
 				return atlas.hopOf(place), dev.Name
 			}
 		}
+	}
+	if end, _, ok := w.onVLAN(dst); ok && end.Place.Host() == host {
+		return atlas.hopOf(end.Place), end.Dev
 	}
 	return model.Hop{}, ""
 }
