@@ -37,11 +37,11 @@ func (f *flannel) CheckNode(r assertions.Reporter, node string) {
 
 // checkRecords asserts what flannel's own records say of a node.
 func (f *fabric) checkRecords(c *plugin.Checkup) {
-	if f.broken != nil && f.Census().Nodes[0].Name == f.node {
+	if dumped := f.Snapshot.NodeNames(); f.broken != nil && len(dumped) > 0 && dumped[0] == f.node {
 		c.Fail("cni/broken", f.file, "Correct net-conf.json, and restart flanneld on every node.", "net-conf.json cannot be read: %v", f.broken)
 	}
 	f.truthful(c.NetstackAssertion)
-	if slices.ContainsFunc(f.Census().Nodes, func(n corev1.Node) bool { return snapshot.FlannelNodeOf(&n, false).Managed }) {
+	if f.managed() {
 		f.registered(c.NetstackAssertion)
 	}
 	if got, want := f.told(f.node, false).Backend, f.net.Backend.Type; got != "" && want != "" && got != want {
@@ -51,10 +51,17 @@ func (f *fabric) checkRecords(c *plugin.Checkup) {
 	f.checkRanges(c)
 }
 
-// checkRanges asserts that the node has a range for its pods, in the network.
+// managed reports whether flanneld has taken the ranges of pods from Nodes, and not
+// from etcd.
+func (f *flannel) managed() bool {
+	return slices.ContainsFunc(f.Census().Nodes, func(n corev1.Node) bool { return snapshot.FlannelNodeOf(&n, false).Managed })
+}
+
+// checkRanges asserts that the node has a range for its pods, in the network. Where
+// there is no net-conf.json flanneld has ranges from etcd (its --net-config-path).
 func (f *fabric) checkRanges(c *plugin.Checkup) {
 	cidrs := f.IPCache.GetNodePodCIDRs(f.node)
-	if len(cidrs) == 0 && len(f.records(f.node).env) == 0 {
+	if len(cidrs) == 0 && len(f.records(f.node).env) == 0 && (f.file != "" || f.managed()) {
 		c.Fail("cni/broken", plugin.NodesFile, "See that kube-controller-manager runs with --allocate-node-cidrs, and has ranges left.", "node %s has no podCIDR: flanneld does not start without one", f.node)
 	}
 	for _, cidr := range cidrs {

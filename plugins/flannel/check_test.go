@@ -34,6 +34,13 @@ type cluster struct {
 	read map[topology.Place]*netstack.NetNS
 }
 
+// drain takes away all that flanneld has and leaves.
+func (c *cluster) drain() {
+	for _, n := range []string{"n1", "n2"} {
+		c.cidrs[n], c.env[n], c.notes[n] = "[]", "", "{}"
+	}
+}
+
 // number is n1's or n2's.
 func number(node string) int { return int(node[1] - '0') }
 
@@ -213,6 +220,11 @@ func TestCheckNode(t *testing.T) {
 		{"a backend that is not known", func(c *cluster) { c.with("tencent-vpc", ""); drop(c, "10.244.2.0/24") }, nil},
 		{"broken net-conf.json", func(c *cluster) { c.net = strings.Replace(c.net, "10.244.0.0/16", "10.244.0.0", 1) }, []string{"cni/broken net-conf.json cannot be read: Network"}},
 		{"no podCIDR", func(c *cluster) { c.cidrs["n1"], c.env["n1"] = "[]", "" }, []string{"cni/broken node n1 has no podCIDR"}},
+		{"no podCIDR, and flanneld never came up", func(c *cluster) { c.drain() }, []string{"cni/broken node n1 has no podCIDR"}},
+		{"no podCIDR, and nothing tells of anything but etcd", func(c *cluster) {
+			c.drain()
+			c.net = ""
+		}, nil},
 		{"not registered", note("n1", `manager: "true"`, `manager: ""`), []string{"cni/contradiction node n1 has no annotations"}},
 		{"etcd instead of podCIDR", func(c *cluster) {
 			note("n1", `manager: "true"`, `manager: ""`)(c)
