@@ -279,6 +279,9 @@ func (r *Reality) reportEnd(w passage, said []model.Suspicion) {
 	if o.Code == "" {
 		return
 	}
+	if o.Code == "link/down" && w.visit.Input != nil {
+		r.reportBelow(w, w.visit.Input.DestinationAttribute.Interface)
+	}
 	if slices.ContainsFunc(said, func(s model.Suspicion) bool { return s.Code == o.Code }) {
 		return
 	}
@@ -332,6 +335,24 @@ func (r *Reality) reportSilent(o *netstack.Outcome) {
 	}
 	if dev, ok := ns.FIB.DeviceOwning(ip); ok {
 		assertions.NewNetstackAssertion(r.Vertex, ns, model.SuspicionLevelFatal).In(ns, r.env.HopOf(place)).AssertDevice(dev.Name, "the device with "+ip.String())
+	}
+}
+
+// reportBelow tells that a device that is down went down with the one that it
+// stands on (vlan_device_event, macvlan_device_event, ipvlan_device_event).
+func (r *Reality) reportBelow(w passage, name string) {
+	dev, ok := r.NS.Device(name)
+	if !ok || netstack.Up(dev) {
+		return
+	}
+	end, ok := r.env.Topology.Below(r.Place, dev)
+	ns := r.env.Atlas.NetNS(end.Place)
+	if !ok || ns == nil {
+		return
+	}
+	if below, ok := ns.Device(end.Dev); ok && !netstack.Up(below) {
+		r.Vertex.Report(model.Suspicion{Level: doubted(w, model.SuspicionLevelFatal), Code: "link/down", On: r.env.HopOf(end.Place), Evidence: ns.DeviceEvidence(below), Remedy: "ip link set " + below.Name + " up",
+			Message: fmt.Sprintf("device %s is down, and with it %s, which stands on it", below.Name, dev.Name)})
 	}
 }
 

@@ -86,6 +86,9 @@ func (s *SimpleVEthPod) left(ways []passage) []model.Transmission {
 		if w.outcome.Code == "neigh/missing" {
 			s.assertUplink(dst)
 		}
+		if w.transmission == nil {
+			s.reportBelow(w, dev)
+		}
 		said := s.findings.take()
 		for _, f := range said {
 			s.Vertex.Report(f)
