@@ -68,7 +68,7 @@ func (n *BasePluginNode) compare(upstream *model.Link, ways []passage) ([]model.
 	for _, w := range ways {
 		w.alike = alike
 		p := innermost(w)
-		if p.Kind == model.KindError {
+		if p.Kind == model.KindError || passes(upstream, w) {
 			n.judge(w, nil, false)
 			continue
 		}
@@ -79,6 +79,14 @@ func (n *BasePluginNode) compare(upstream *model.Link, ways []passage) ([]model.
 		n.judge(w, meant, err == nil)
 	}
 	return out, nil
+}
+
+// passes reports whether a frame came from a device that stands on one of the node's,
+// or went up to one, and the node's routes were not asked: no network means anything
+// about it there.
+func passes(upstream *model.Link, w passage) bool {
+	t := w.transmission
+	return t != nil && lastRoute(w.visit.Trace) == (model.Step{}) && (upstream != nil && upstream.Type == model.LinkLocal || t.Link.Type == model.LinkLocal)
 }
 
 // innermost is the packet as the people at its ends know it.
@@ -338,11 +346,11 @@ func (r *Reality) reportSilent(o *netstack.Outcome) {
 	}
 }
 
-// reportBelow tells that a device that is down went down with the one that it
-// stands on (vlan_device_event, macvlan_device_event, ipvlan_device_event).
+// reportBelow tells that the device that a device stands on is down: a VLAN goes down
+// with it (vlan_device_event), an ipvlan stays up, and nothing leaves by it.
 func (r *Reality) reportBelow(w passage, name string) {
 	dev, ok := r.NS.Device(name)
-	if !ok || netstack.Up(dev) {
+	if !ok {
 		return
 	}
 	end, ok := r.env.Topology.Below(r.Place, dev)
@@ -352,7 +360,7 @@ func (r *Reality) reportBelow(w passage, name string) {
 	}
 	if below, ok := ns.Device(end.Dev); ok && !netstack.Up(below) {
 		r.Vertex.Report(model.Suspicion{Level: doubted(w, model.SuspicionLevelFatal), Code: "link/down", On: r.env.HopOf(end.Place), Evidence: ns.DeviceEvidence(below), Remedy: "ip link set " + below.Name + " up",
-			Message: fmt.Sprintf("device %s is down, and with it %s, which stands on it", below.Name, dev.Name)})
+			Message: fmt.Sprintf("device %s is down, which %s stands on", below.Name, dev.Name)})
 	}
 }
 
