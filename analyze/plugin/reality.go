@@ -198,5 +198,9 @@ func (r *Reality) outside(link *model.Link, o netstack.Outcome) model.Transmissi
 		return model.Transmission{NextHop: model.Hop{Type: model.NetNodeTypeNode, ID: node}, Link: link}
 	}
 	link.Type = model.LinkExternal
-	return model.Transmission{NextHop: model.Hop{Type: model.NetNodeTypeExternal, ID: o.NextHop.String()}, Link: link}
+	to := o.NextHop
+	if !to.IsValid() { // a frame that passes below the routes
+		to = o.Packet.Dst.Addr()
+	}
+	return model.Transmission{NextHop: model.Hop{Type: model.NetNodeTypeExternal, ID: to.String()}, Link: link}
 }
