@@ -331,10 +331,7 @@ func (b *between) Send(model.Endpoint, model.Protocol) ([]model.Transmission, er
 // Receive implements [model.NetNodeAction].
 func (b *between) Receive(upstream *model.Link) ([]model.Transmission, error) {
 	v := b.fate[upstream]
-	served := upstream.Packet
-	for served.Encap != nil {
-		served = *served.Encap
-	}
+	served := upstream.Packet.Innermost()
 	b.vertex.Visits = append(b.vertex.Visits, &model.Visit{Node: b.vertex, Parent: upstream.From, Input: upstream, Flow: v.Flow, Trace: v.Steps,
 		Disposition: v.Disposition, Reason: v.Reason, Evidence: v.Evidence, Doubts: v.Doubts, Share: 1, Served: served})
 	if v.Code != "" {

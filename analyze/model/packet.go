@@ -94,6 +94,14 @@ type GREKey struct {
 	Key     uint32
 }
 
+// Innermost is the packet that a packet of tunnels carries, p itself if it is none.
+func (p Packet) Innermost() Packet {
+	for p.Encap != nil {
+		p = *p.Encap
+	}
+	return p
+}
+
 // Push returns p with a tag around its frame. It reports false if the frame has
 // two already.
 func (p Packet) Push(t Tag) (Packet, bool) {

@@ -95,15 +95,7 @@ func innermost(w passage) model.Packet {
 	if w.visit.Input != nil {
 		p = w.visit.Input.Packet
 	}
-	return inner(p)
-}
-
-// inner is the packet that a packet of tunnels carries, itself if it is none.
-func inner(p model.Packet) model.Packet {
-	for p.Encap != nil {
-		p = *p.Encap
-	}
-	return p
+	return p.Innermost()
 }
 
 // dispatch asks the SimplePluginNode by the type of the destination. The

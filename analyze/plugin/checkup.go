@@ -110,6 +110,6 @@ func (c *Checkup) CheckLane(l Lane) {
 func (c *Checkup) CheckMasquerade() {
 	s := c.sender(netip.IPv4Unspecified())
 	if p := Outside(s.ip); s.ip.IsValid() && c.fabric.Masquerades(p) {
-		checkMasquerade(c.To, c.NS(), p, s.dev, model.Suspicion{Evidence: rulesOf(c.fabric, c.NS()), Remedy: fmt.Sprintf("Restart %s on the node, which writes the rules that masquerade.", c.agent)})
+		CheckMasquerade(c.To, c.NS(), p, s.dev, model.Suspicion{Evidence: rulesOf(c.fabric, c.NS()), Remedy: fmt.Sprintf("Restart %s on the node, which writes the rules that masquerade.", c.agent)})
 	}
 }

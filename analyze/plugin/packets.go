@@ -48,15 +48,9 @@ func Outside(pod netip.Addr) model.Packet {
 }
 
 // CheckMasquerade lets a node pass on a packet of a pod to the world, which comes
-// in by dev, and reports that it leaves with the pod's address. remedy says who
-// writes the rules of iptables.
-func CheckMasquerade(r assertions.Reporter, ns *netstack.NetNS, p model.Packet, dev, remedy string) {
-	checkMasquerade(r, ns, p, dev, model.Suspicion{Evidence: ns.Info.IPTables.File, Remedy: remedy})
-}
-
-// checkMasquerade is CheckMasquerade; like says where the rules should be, and who
-// writes them.
-func checkMasquerade(r assertions.Reporter, ns *netstack.NetNS, p model.Packet, dev string, like model.Suspicion) {
+// in by dev, and reports that it leaves with the pod's address. like says where the
+// rules should be (Evidence), and who writes them (Remedy).
+func CheckMasquerade(r assertions.Reporter, ns *netstack.NetNS, p model.Packet, dev string, like model.Suspicion) {
 	for _, o := range ns.Input(p, dev, ns.Alone()) {
 		if o.Disposition != model.Forwarded || len(o.Doubts) > 0 || o.Packet.Src.Addr() != p.Src.Addr() {
 			continue
@@ -98,7 +92,7 @@ func CheckForward(r assertions.Reporter, ns *netstack.NetNS, q route.Query, reme
 				Message: fmt.Sprintf("what comes in by %s from pods to pods of another node is dropped by the policy of %s, and no rule before it accepts it", q.IIf, o.Trace[at].Where), Remedy: remedy})
 			return
 		}
-		if o.Disposition == model.Forwarded && inner(o.Packet).Src.Addr() != q.Src {
+		if o.Disposition == model.Forwarded && o.Packet.Innermost().Src.Addr() != q.Src {
 			reportDisguised(r, q, o)
 			return
 		}
@@ -115,6 +109,6 @@ func reportDisguised(r assertions.Reporter, q route.Query, o netstack.Outcome) {
 		}
 	}
 	r.Report(model.Suspicion{Level: model.SuspicionLevelWarning, Code: "netfilter/masquerade-unwanted", Evidence: by.Evidence,
-		Message: fmt.Sprintf("what comes in by %s from pods to pods of another node leaves by %s as if %s had sent it: policies and the pods themselves take it for another's (%s)", q.IIf, o.Dev, inner(o.Packet).Src.Addr(), by.Rule),
+		Message: fmt.Sprintf("what comes in by %s from pods to pods of another node leaves by %s as if %s had sent it: policies and the pods themselves take it for another's (%s)", q.IIf, o.Dev, o.Packet.Innermost().Src.Addr(), by.Rule),
 		Remedy:  "Restart the network's agent on the node, which writes what is excepted from masquerading."})
 }

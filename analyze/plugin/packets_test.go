@@ -79,7 +79,7 @@ func TestCheckMasquerade(t *testing.T) {
 		var got reported
 		p := plugin.Outside(netip.MustParseAddr("10.244.1.10"))
 		p.Dst = netip.MustParseAddrPort("203.0.113.1:80") // the nodes of this world live in TEST-NET-1
-		plugin.CheckMasquerade(&got, ns, p, "cni0", "Write the rules.")
+		plugin.CheckMasquerade(&got, ns, p, "cni0", model.Suspicion{Evidence: "rules", Remedy: "Write the rules."})
 		require.Equal(t, want, got)
 	}
 }

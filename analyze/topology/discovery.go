@@ -18,12 +18,8 @@ type question struct {
 // question is what a device asks for the sake of a packet: by NDP with the packet's
 // own source, if that is the device's (ndisc_solicit).
 func (t *Topology) question(from End, ip netip.Addr, p model.Packet) question {
-	q := question{from: from, ip: ip}
+	q := question{from: from, ip: ip, answers: p.Innermost().Kind != model.KindOpen}
 	src := p.Src.Addr()
-	for p.Encap != nil {
-		p = *p.Encap
-	}
-	q.answers = p.Kind != model.KindOpen
 	ns := t.atlas.NetNS(from.Place)
 	switch {
 	case ns == nil:
